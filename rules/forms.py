@@ -1,0 +1,241 @@
+"""What a form is: columns, rows, constraints and cross-checks, as data.
+
+Names of types and constraints are those of Frictionless Table Schema (https://specs.frictionlessdata.io/table-schema/).
+The values here are read straight from ``campaigns/*/forms/*.yaml``; an unknown key there is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as made_of
+from enum import StrEnum
+
+# Read by the loader (pydantic): a key that no field bears is a fault, not a silent nothing.
+STRICT = {"extra": "forbid"}
+
+
+class FieldType(StrEnum):
+    """Type of an entry cell."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    DATE = "date"
+
+
+class Severity(StrEnum):
+    """How grave a finding is, in the words staff use."""
+
+    MUST = "must"  # 强制: has to be corrected, the submission is returned
+    QUERY = "query"  # 核实: explain or correct; the value is kept out of the totals until then
+    INFO = "info"  # 提示: for information; nothing to do
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraints:
+    """Limits of an entry cell; absent ones do not limit."""
+
+    __pydantic_config__ = STRICT
+
+    required: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    minLength: int | None = None  # noqa: N815  Frictionless' spelling
+    maxLength: int | None = None  # noqa: N815  Frictionless' spelling
+    pattern: str | None = None
+    enum: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column. A label column is printed and locked; an entry column is filled in by the unit."""
+
+    __pydantic_config__ = STRICT
+
+    key: str
+    title: str
+    type: FieldType = FieldType.STRING
+    label: bool = False
+    constraints: Constraints = made_of(default_factory=Constraints)
+    width: int = 14  # of the sheet's column, in characters
+    note: str = ""  # shown in the template as the cell's prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """Departure of one fixed row from its entry column (the text row in a table of numbers)."""
+
+    __pydantic_config__ = STRICT
+
+    type: FieldType | None = None
+    constraints: Constraints | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A fixed row: its printed labels by column key, and where its entry cells differ from the column."""
+
+    __pydantic_config__ = STRICT
+
+    key: str
+    labels: Mapping[str, str]
+    entries: Mapping[str, Entry] = made_of(default_factory=dict)
+    unit: str = ""  # of measure, for totals and messages: 场次, 人次, 条
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreeRows:
+    """A table whose rows the unit writes: how many at least and at most."""
+
+    __pydantic_config__ = STRICT
+
+    at_least: int = 1
+    at_most: int = 60
+
+
+class CheckKind(StrEnum):
+    """The cross-checks a form may ask for."""
+
+    AT_MOST = "at_most"  # left ≤ right
+    TOGETHER = "together"  # both zero or both positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A cross-check between two numbers of a fixed-row form; ``left`` and ``right`` are row keys."""
+
+    __pydantic_config__ = STRICT
+
+    kind: CheckKind
+    left: str
+    right: str
+    column: str
+    severity: Severity = Severity.QUERY
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """A form: either fixed ``rows`` or ``free`` rows, never both."""
+
+    __pydantic_config__ = STRICT
+
+    key: str
+    title: str
+    version: int
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...] = ()
+    free: FreeRows | None = None
+    checks: tuple[Check, ...] = ()
+    notes: tuple[str, ...] = ()  # printed under the title of the template
+
+    @property
+    def label_columns(self) -> tuple[Column, ...]:
+        """The printed columns."""
+        return tuple(c for c in self.columns if c.label)
+
+    @property
+    def entry_columns(self) -> tuple[Column, ...]:
+        """The columns that the unit fills in."""
+        return tuple(c for c in self.columns if not c.label)
+
+    def row_name(self, row: Row) -> str:
+        """Return the row as a person would call it: its labels in the order of the columns, numbering left out."""
+        return " ".join(row.labels[c.key] for c in self.label_columns if c.key in row.labels and c.key != "no")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What was read in one cell: where, and the raw value (str, int, float, bool, date, datetime or None)."""
+
+    sheet: str
+    ref: str  # "E7"
+    value: object
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadRow:
+    """One row as read; ``key`` is the fixed row's key, or the 1-based ordinal of a free row as text."""
+
+    key: str
+    cells: Mapping[str, Cell]  # by column key, entry columns only for fixed rows, all columns for free rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A form as read from a workbook (or a web page): the rows found and the columns that were not."""
+
+    form_key: str
+    sheet: str
+    rows: tuple[ReadRow, ...]
+    missing_columns: tuple[str, ...] = ()  # keys of entry columns that the sheet lacks
+    missing_rows: tuple[str, ...] = ()  # keys of fixed rows that the sheet lacks
+
+
+class FindingCode(StrEnum):
+    """What can be wrong with a table. The sentences stand in templates/findings.yaml, one for each code."""
+
+    EMPTY_FORM = "empty_form"
+    MISSING_COLUMN = "missing_column"
+    MISSING_ROW = "missing_row"
+    REQUIRED = "required"
+    BLANK_NUMBER = "blank_number"
+    NOT_A_NUMBER = "not_a_number"
+    APPROXIMATE = "approximate"
+    EMPTY_LIKE = "empty_like"
+    NORMALISED = "normalised"
+    NOT_WHOLE = "not_whole"
+    TOO_SMALL = "too_small"
+    TOO_LARGE = "too_large"
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    PATTERN = "pattern"
+    NOT_IN_LIST = "not_in_list"
+    NOT_A_DATE = "not_a_date"
+    TOO_FEW_ROWS = "too_few_rows"
+    TOO_MANY_ROWS = "too_many_rows"
+    FORMULA_WITHOUT_VALUE = "formula_without_value"
+    AT_MOST = "at_most"
+    TOGETHER = "together"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One fault or query. ``params`` fill the sentence of its code (``expected``, ``proposed``, ``other`` …)."""
+
+    severity: Severity
+    code: FindingCode
+    sheet: str = ""
+    cell: str = ""
+    field: str = ""  # what a person calls the place: “启动仪式 组织收看或举办（场次）”
+    read: str = ""  # what stood there, shortened
+    params: Mapping[str, str] = made_of(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A value taken from a submission, with the cell it stands in. Exactly one of number and text is set."""
+
+    row: str
+    column: str
+    number: int | float | None = None
+    text: str | None = None
+    sheet: str
+    cell: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """The outcome of checking a table."""
+
+    findings: tuple[Finding, ...]
+    figures: tuple[Figure, ...]
+
+    @property
+    def must_correct(self) -> bool:
+        """Whether any finding sends the submission back."""
+        return any(f.severity is Severity.MUST for f in self.findings)
+
+    @property
+    def queried(self) -> bool:
+        """Whether anything waits to be explained or corrected."""
+        return any(f.severity is Severity.QUERY for f in self.findings)
