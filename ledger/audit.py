@@ -1,0 +1,117 @@
+"""The audit trail: append, read, verify."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from ledger.acts import Act
+from ledger.tables import AttemptRow, AuditRow
+
+GENESIS = "0" * 64
+ATTEMPTED = "messages.attempted"  # the entry that vouches for a batch of attempts
+ADVISORY_LOCK = 7_316_001  # PostgreSQL: one appender at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The outcome of verifying: how many entries, the last hash, and the first fault if any."""
+
+    entries: int
+    head: str
+    fault: str = ""
+
+
+def append(
+    session: Session,
+    act: Act,
+    verb: str,
+    detail: Mapping[str, Any],
+    *,
+    campaign_id: int | None = None,
+    party_id: int | None = None,
+) -> AuditRow:
+    """Append one entry in the caller's transaction; ``detail`` must be plain JSON."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+    last = session.execute(select(AuditRow.seq, AuditRow.hash).order_by(AuditRow.seq.desc()).limit(1)).first()
+    row = AuditRow(
+        seq=last.seq + 1 if last else 1,
+        campaign_id=campaign_id,
+        party_id=party_id,
+        actor=act.actor,
+        verb=verb,
+        detail=dict(detail),
+        previous=last.hash if last else GENESIS,
+        flow_run_id=act.flow_run_id,
+        as_of=act.as_of,
+        recorded_at=act.wall,
+    )
+    row.hash = entry_hash(row)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def entry_hash(row: AuditRow) -> str:
+    """Return the hash an entry must bear: over all its columns and the hash before it."""
+    return _digest(
+        {
+            "seq": row.seq,
+            "campaign": row.campaign_id,
+            "party": row.party_id,
+            "actor": row.actor,
+            "verb": row.verb,
+            "detail": row.detail,
+            "flow_run": row.flow_run_id,
+            "as_of": row.as_of.isoformat(),
+            "recorded_at": row.recorded_at.isoformat(),
+            "previous": row.previous,
+        }
+    )
+
+
+def attempts_digest(attempts: Iterable[AttemptRow]) -> str:
+    """Return the digest of a batch of attempts, in the order of their ids."""
+    return _digest(
+        [
+            [a.id, a.message_id, a.state, a.address, a.smtp_code, a.smtp_text, a.flow_run_id, a.as_of.isoformat()]
+            for a in sorted(attempts, key=lambda a: a.id)
+        ]
+    )
+
+
+def verify(session: Session) -> Verdict:
+    """Walk the chain from its first entry, and every batch of attempts it vouches for."""
+    previous, count, vouched = GENESIS, 0, 0
+    for row in _entries(session):
+        count += 1
+        where = f"entry {row.seq} ({row.verb}, {row.recorded_at.isoformat()})"
+        if row.seq != count:
+            return Verdict(entries=count, head=previous, fault=f"{where}: entry {count} is missing before it")
+        if row.previous != previous:
+            return Verdict(entries=count, head=previous, fault=f"{where}: does not follow the entry before it")
+        if row.hash != entry_hash(row):
+            return Verdict(entries=count, head=previous, fault=f"{where}: was changed after it was written")
+        if row.verb == ATTEMPTED:
+            attempts = session.scalars(select(AttemptRow).where(AttemptRow.batch == row.detail["batch"])).all()
+            if row.detail["digest"] != attempts_digest(attempts):
+                return Verdict(entries=count, head=previous, fault=f"{where}: its attempts were changed")
+            vouched += len(attempts)
+        previous = row.hash
+    strays = session.execute(text("SELECT count(*) FROM attempts")).scalar_one() - vouched
+    fault = f"{strays} attempts stand in no entry" if strays else ""
+    return Verdict(entries=count, head=previous, fault=fault)
+
+
+def _entries(session: Session) -> Iterator[AuditRow]:
+    yield from session.scalars(select(AuditRow).order_by(AuditRow.seq).execution_options(yield_per=500))
+
+
+def _digest(value: object) -> str:
+    canonical = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

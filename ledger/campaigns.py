@@ -1,0 +1,277 @@
+"""Verbs on campaigns, parties and contacts."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ledger import audit
+from ledger.acts import Act
+from ledger.errors import AlreadyRecorded, BehindTheCampaign, UnknownCampaign, UnknownParty
+from ledger.tables import (
+    CampaignRow,
+    CampaignState,
+    ContactRow,
+    DecisionRow,
+    DeliverableRow,
+    ObligationRow,
+    PartyKind,
+    PartyRow,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewContact:
+    """A contact to be recorded."""
+
+    role: str
+    address: str
+    name: str = ""
+    phone: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewParty:
+    """A party to be recorded; ``superior`` is the code of another party of the campaign."""
+
+    code: str
+    name: str
+    kind: PartyKind = PartyKind.UNIT
+    category: str = ""
+    superior: str | None = None
+    contacts: tuple[NewContact, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewObligation:
+    """An obligation to be frozen; ``deliverable`` is its key."""
+
+    party_id: int
+    deliverable: str
+    occurrence: str
+    due: datetime | None
+    chase_from: datetime
+
+
+def written(act: Act) -> dict[str, Any]:
+    """Return the columns that every row bears of the act that writes it."""
+    return {"flow_run_id": act.flow_run_id, "as_of": act.as_of, "recorded_at": act.wall}
+
+
+def find_campaign(session: Session, key: str) -> CampaignRow:
+    """Return a launched campaign.
+
+    Raises:
+        UnknownCampaign: none of that key was launched.
+
+    """
+    row = session.scalar(select(CampaignRow).where(CampaignRow.key == key))
+    if row is None:
+        raise UnknownCampaign(f"campaign {key!r} has not been launched; run its launch step first")
+    return row
+
+
+def record_campaign(
+    session: Session, act: Act, *, key: str, title: str, definition: Mapping[str, Any], digest: str
+) -> CampaignRow:
+    """Freeze a campaign's definition.
+
+    Raises:
+        AlreadyRecorded: the campaign was launched before.
+
+    """
+    if session.scalar(select(CampaignRow.id).where(CampaignRow.key == key)) is not None:
+        raise AlreadyRecorded(f"campaign {key!r} was launched before; its definition is frozen")
+    row = CampaignRow(
+        key=key, title=title, definition=dict(definition), digest=digest, latest_as_of=act.as_of, **written(act)
+    )
+    session.add(row)
+    session.flush()
+    audit.append(session, act, "campaign.launched", {"key": key, "digest": digest}, campaign_id=row.id)
+    return row
+
+
+def record_deliverables(
+    session: Session, act: Act, campaign_id: int, deliverables: Iterable[tuple[str, str, str]]
+) -> None:
+    """Record the kinds of report as (key, title, kind)."""
+    session.add_all(
+        DeliverableRow(campaign_id=campaign_id, key=key, title=title, kind=kind, **written(act))
+        for key, title, kind in deliverables
+    )
+    session.flush()
+
+
+def record_parties(session: Session, act: Act, campaign_id: int, parties: Iterable[NewParty]) -> dict[str, PartyRow]:
+    """Record parties with their contacts; superiors may be among them or on record already."""
+    rows = {row.code: row for row in session.scalars(select(PartyRow).where(PartyRow.campaign_id == campaign_id))}
+    fresh = tuple(parties)
+    for party in fresh:
+        if party.code in rows:
+            raise AlreadyRecorded(f"party {party.code} takes part already")
+        rows[party.code] = PartyRow(
+            campaign_id=campaign_id,
+            code=party.code,
+            name=party.name,
+            kind=party.kind,
+            category=party.category,
+            joined_at=act.as_of,
+            **written(act),
+        )
+    session.add_all(rows.values())
+    session.flush()
+    for party in fresh:
+        if party.superior is not None:
+            rows[party.code].superior_id = rows[party.superior].id
+        session.add_all(
+            ContactRow(
+                party_id=rows[party.code].id,
+                role=contact.role,
+                rank=rank,
+                name=contact.name,
+                address=contact.address,
+                phone=contact.phone,
+                **written(act),
+            )
+            for rank, contact in enumerate(party.contacts)
+        )
+    session.flush()
+    return {party.code: rows[party.code] for party in fresh}
+
+
+def freeze_obligations(
+    session: Session, act: Act, campaign_id: int, obligations: Iterable[NewObligation]
+) -> list[ObligationRow]:
+    """Freeze obligations, one audit entry for all of them."""
+    ids = deliverable_ids(session, campaign_id)
+    rows = [
+        ObligationRow(
+            campaign_id=campaign_id,
+            party_id=new.party_id,
+            deliverable_id=ids[new.deliverable],
+            occurrence=new.occurrence,
+            due_at=new.due,
+            chase_from=new.chase_from,
+            **written(act),
+        )
+        for new in obligations
+    ]
+    session.add_all(rows)
+    session.flush()
+    return rows
+
+
+def deliverable_ids(session: Session, campaign_id: int) -> dict[str, int]:
+    """Return the ids of a campaign's deliverables by key."""
+    rows = session.scalars(select(DeliverableRow).where(DeliverableRow.campaign_id == campaign_id))
+    return {row.key: row.id for row in rows}
+
+
+def find_party(session: Session, campaign_id: int, code: str) -> PartyRow:
+    """Return a party by its code.
+
+    Raises:
+        UnknownParty: no party of that code takes part.
+
+    """
+    query = select(PartyRow).where(PartyRow.campaign_id == campaign_id, PartyRow.code == code)
+    row = session.scalar(query)
+    if row is None:
+        raise UnknownParty(f"no party {code!r} takes part in this campaign; `muster board` lists the codes")
+    return row
+
+
+def office_of(session: Session, campaign_id: int) -> PartyRow:
+    """Return the party that is the office itself."""
+    query = select(PartyRow).where(PartyRow.campaign_id == campaign_id, PartyRow.kind == PartyKind.OFFICE)
+    return session.scalars(query).one()
+
+
+def contacts_of(session: Session, party_id: int) -> list[ContactRow]:
+    """Return a party's contacts, bad ones included, in the order of the roster."""
+    query = select(ContactRow).where(ContactRow.party_id == party_id).order_by(ContactRow.rank, ContactRow.id)
+    return list(session.scalars(query))
+
+
+def mark_contact_bad(session: Session, act: Act, contact: ContactRow, reason: str) -> None:
+    """Pass a contact over from now on, saying why."""
+    if contact.bad_since is not None:
+        return
+    contact.bad_since = act.as_of
+    contact.bad_reason = reason[:500]
+    party = session.get_one(PartyRow, contact.party_id)
+    audit.append(
+        session,
+        act,
+        "contact.bad",
+        {"address": contact.address, "reason": reason[:500]},
+        campaign_id=party.campaign_id,
+        party_id=party.id,
+    )
+
+
+def record_decision(  # noqa: PLR0913  a decision has that many sides
+    session: Session,
+    act: Act,
+    campaign_id: int,
+    kind: str,
+    grounds: str,
+    *,
+    party_id: int | None = None,
+    obligation_id: int | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> DecisionRow:
+    """Record a decision and its audit entry."""
+    row = DecisionRow(
+        campaign_id=campaign_id,
+        party_id=party_id,
+        obligation_id=obligation_id,
+        kind=kind,
+        actor=act.actor,
+        grounds=grounds,
+        before=dict(before or {}),
+        after=dict(after or {}),
+        **written(act),
+    )
+    session.add(row)
+    session.flush()
+    detail = {"decision": row.id, "obligation": obligation_id, "grounds": grounds, "before": row.before}
+    audit.append(
+        session,
+        act,
+        f"decision.{kind}",
+        {**detail, "after": row.after},
+        campaign_id=campaign_id,
+        party_id=party_id,
+    )
+    return row
+
+
+def advance(act: Act, campaign: CampaignRow, *, rehearsal: bool) -> None:
+    """Move the campaign's latest moment forward.
+
+    Raises:
+        BehindTheCampaign: a live campaign is to send for a moment it has passed; only a rehearsal may go back.
+
+    """
+    if act.as_of >= campaign.latest_as_of:
+        campaign.latest_as_of = act.as_of
+    elif campaign.live and not rehearsal:
+        latest = campaign.latest_as_of.isoformat()
+        raise BehindTheCampaign(
+            f"{campaign.key} has run for {latest}; as_of {act.as_of.isoformat()} is behind it. "
+            "Leave as_of out to run for now, or use `muster plan --as-of` to look at the past."
+        )
+
+
+def close_campaign(session: Session, act: Act, campaign: CampaignRow) -> bool:
+    """Close a campaign: nothing is chased any more; hand-ins are still taken. Return whether it was open."""
+    if campaign.state == CampaignState.CLOSED:
+        return False
+    campaign.state = CampaignState.CLOSED
+    audit.append(session, act, "campaign.closed", {}, campaign_id=campaign.id)
+    return True

@@ -1,0 +1,33 @@
+"""What the ledger refuses.
+
+LedgerError
+├── UnknownCampaign
+├── UnknownParty
+├── AlreadyRecorded
+├── BehindTheCampaign
+└── BrokenChain
+"""
+
+
+class LedgerError(Exception):
+    """Something the ledger refuses; the sentence says what and what to do."""
+
+
+class UnknownCampaign(LedgerError):  # noqa: N818  the words of the office
+    """No campaign of that key has been launched."""
+
+
+class UnknownParty(LedgerError):  # noqa: N818
+    """No party of that code takes part in the campaign."""
+
+
+class AlreadyRecorded(LedgerError):  # noqa: N818
+    """The thing is on record already."""
+
+
+class BehindTheCampaign(LedgerError):  # noqa: N818
+    """A real sending was asked for a moment that the campaign has passed."""
+
+
+class BrokenChain(LedgerError):  # noqa: N818
+    """The audit trail does not verify."""

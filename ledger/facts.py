@@ -1,0 +1,123 @@
+"""What is known of a campaign, as the values that rules take. One query a table, never one a unit."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, aliased
+
+from ledger.tables import (
+    DeliverableRow,
+    ItemRow,
+    MessageRow,
+    ObligationRow,
+    PartyRow,
+    SubmissionRow,
+)
+from rules.notices import Said
+from rules.obligations import Obligation, SubmissionState, Version
+
+
+def load_obligations(
+    session: Session, campaign_id: int, *, known_at: datetime | None = None, party_id: int | None = None
+) -> list[Obligation]:
+    """Return the campaign's obligations with the versions handed in.
+
+    ``known_at`` leaves out what was made or handed in for a later moment, so that a past decision can be replayed.
+    """
+    versions = _versions(session, campaign_id, known_at)
+    query = (
+        select(ObligationRow, PartyRow.superior_id, PartyRow.category, PartyRow.left_at, DeliverableRow.key)
+        .join(PartyRow, PartyRow.id == ObligationRow.party_id)
+        .join(DeliverableRow, DeliverableRow.id == ObligationRow.deliverable_id)
+        .where(ObligationRow.campaign_id == campaign_id)
+        .order_by(ObligationRow.id)
+    )
+    if party_id is not None:
+        query = query.where(ObligationRow.party_id == party_id)
+    if known_at is not None:
+        query = query.where(ObligationRow.as_of <= known_at)
+    return [
+        Obligation(
+            id=row.id,
+            party_id=row.party_id,
+            superior_id=superior_id,
+            category=category,
+            deliverable=deliverable,
+            occurrence=row.occurrence,
+            due=row.due_at,
+            chase_from=row.chase_from,
+            versions=versions.get(row.id, ()),
+            exempt=row.exempt_at is not None and (known_at is None or row.exempt_at <= known_at),
+            left_at=left_at if known_at is None or (left_at is not None and left_at <= known_at) else None,
+        )
+        for row, superior_id, category, left_at, deliverable in session.execute(query)
+    ]
+
+
+def _versions(session: Session, campaign_id: int, known_at: datetime | None) -> dict[int, tuple[Version, ...]]:
+    query = (
+        select(SubmissionRow.obligation_id, SubmissionRow.version, SubmissionRow.received_at, SubmissionRow.state)
+        .join(ObligationRow, ObligationRow.id == SubmissionRow.obligation_id)
+        .where(ObligationRow.campaign_id == campaign_id)
+    )
+    if known_at is not None:
+        query = query.where(SubmissionRow.received_at <= known_at, SubmissionRow.as_of <= known_at)
+    found: dict[int, tuple[Version, ...]] = {}
+    for obligation_id, number, received_at, state in session.execute(query):
+        version = Version(number=number, received_at=received_at, state=SubmissionState(state))
+        found[obligation_id] = (*found.get(obligation_id, ()), version)
+    return found
+
+
+def load_said(session: Session, campaign_id: int, *, known_at: datetime | None = None) -> Iterator[Said]:
+    """Yield every item that stands, with the moment its message was sent (or planned, while it waits).
+
+    Refused and bounced ones stand too: the next contact is written to under the same rung, by repair.
+    """
+    query = (
+        select(
+            ItemRow.obligation_id,
+            ItemRow.rung,
+            ItemRow.due_at,
+            func.coalesce(MessageRow.sent_as_of, MessageRow.as_of),
+        )
+        .join(MessageRow, MessageRow.id == ItemRow.message_id)
+        .where(MessageRow.campaign_id == campaign_id, ~ItemRow.gone)
+    )
+    if known_at is not None:
+        query = query.where(MessageRow.as_of <= known_at)
+    for obligation_id, rung, due, at in session.execute(query):
+        yield Said(obligation_id=obligation_id, rung=rung, due=due, at=at)
+
+
+def mailed_on(session: Session, campaign_id: int, occasion_like: str) -> set[tuple[int, str]]:
+    """Return the (party, occasion) pairs of messages that stand, for occasions matching an SQL pattern."""
+    query = select(MessageRow.party_id, MessageRow.occasion).where(
+        MessageRow.campaign_id == campaign_id,
+        MessageRow.occasion.like(occasion_like),
+        MessageRow.state.not_in(("superseded", "expired")),
+    )
+    return {(party, occasion) for party, occasion in session.execute(query)}
+
+
+def party_names(session: Session, campaign_id: int) -> dict[int, PartyRow]:
+    """Return the campaign's parties by id."""
+    return {row.id: row for row in session.scalars(select(PartyRow).where(PartyRow.campaign_id == campaign_id))}
+
+
+def told_of_launch(session: Session, campaign_id: int) -> set[int]:
+    """Return the units that were told of the launch: a live item that was neither refused nor bounced."""
+    message, item = aliased(MessageRow), aliased(ItemRow)
+    query = (
+        select(item.party_id)
+        .join(message, message.id == item.message_id)
+        .where(
+            message.campaign_id == campaign_id,
+            item.rung == "launch",
+            ~item.gone,
+            message.state.in_(("sent", "ambiguous")),
+        )
+        .distinct()
+    )
+    return set(session.scalars(query))

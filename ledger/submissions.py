@@ -1,0 +1,184 @@
+"""Verbs on what came in: mails as they are fetched, and the submissions made of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from ledger import audit
+from ledger.acts import Act
+from ledger.campaigns import written
+from ledger.tables import (
+    FigureRow,
+    FileRow,
+    FindingRow,
+    IntakeRow,
+    IntakeState,
+    ObligationRow,
+    SubmissionRow,
+)
+from rules.forms import Checked
+from rules.obligations import SubmissionState
+
+MAX_TEXT = 4000
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptFile:
+    """A file whose bytes are in the file store."""
+
+    sha256: str
+    name: str
+    kind: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSubmission:
+    """A version to be recorded."""
+
+    obligation: ObligationRow
+    channel: str
+    received_at: datetime
+    state: SubmissionState
+    file: KeptFile
+    checked: Checked | None = None
+    intake_id: int | None = None
+    entered_by: str = ""
+    grounds: str = ""
+
+
+def already_handed_in(session: Session, obligation_id: int, sha256: str) -> SubmissionRow | None:
+    """Return the version of an obligation that consists of the same bytes, if there is one."""
+    query = (
+        select(SubmissionRow)
+        .join(FileRow, FileRow.submission_id == SubmissionRow.id)
+        .where(SubmissionRow.obligation_id == obligation_id, FileRow.sha256 == sha256)
+        .order_by(SubmissionRow.version)
+        .limit(1)
+    )
+    return session.scalar(query)
+
+
+def record_submission(session: Session, act: Act, new: NewSubmission) -> SubmissionRow:
+    """Record one version with its file, findings and figures, and the audit entry that names the file's hash."""
+    latest = session.scalar(
+        select(func.max(SubmissionRow.version)).where(SubmissionRow.obligation_id == new.obligation.id)
+    )
+    row = SubmissionRow(
+        obligation_id=new.obligation.id,
+        version=(latest or 0) + 1,
+        channel=new.channel,
+        received_at=new.received_at,
+        state=new.state,
+        intake_id=new.intake_id,
+        entered_by=new.entered_by or act.actor,
+        grounds=new.grounds,
+        **written(act),
+    )
+    session.add(row)
+    session.flush()
+    file = record_file(session, act, new.file, submission_id=row.id, intake_id=new.intake_id)
+    if new.checked is not None:
+        _record_checked(session, act, row.id, file.id, new.checked)
+    detail = {
+        "submission": row.id,
+        "obligation": new.obligation.id,
+        "version": row.version,
+        "state": str(new.state),
+        "channel": new.channel,
+        "received_at": new.received_at.isoformat(),
+        "file": new.file.sha256,
+        "grounds": new.grounds,
+    }
+    audit.append(
+        session,
+        act,
+        f"submission.{new.state}",
+        detail,
+        campaign_id=new.obligation.campaign_id,
+        party_id=new.obligation.party_id,
+    )
+    return row
+
+
+def record_file(
+    session: Session, act: Act, file: KeptFile, *, submission_id: int | None, intake_id: int | None
+) -> FileRow:
+    """Record a file as it came, with the submission it makes up or only the mail it came in."""
+    row = FileRow(
+        submission_id=submission_id,
+        intake_id=intake_id,
+        sha256=file.sha256,
+        name=file.name[:300],
+        kind=file.kind,
+        size=file.size,
+        **written(act),
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def _record_checked(session: Session, act: Act, submission_id: int, file_id: int, checked: Checked) -> None:
+    if checked.findings:
+        findings = [
+            {
+                "submission_id": submission_id,
+                "severity": f.severity,
+                "code": f.code,
+                "sheet": f.sheet[:100],
+                "cell": f.cell,
+                "field": f.field[:300],
+                "read": f.read[:500],
+                "params": dict(f.params),
+                **written(act),
+            }
+            for f in checked.findings
+        ]
+        session.execute(insert(FindingRow), findings)
+    if checked.figures:
+        figures = [
+            {
+                "submission_id": submission_id,
+                "file_id": file_id,
+                "row": f.row,
+                "column": f.column,
+                "number": f.number,
+                "text": f.text[:MAX_TEXT] if f.text is not None else None,
+                "sheet": f.sheet[:100],
+                "cell": f.cell,
+                **written(act),
+            }
+            for f in checked.figures
+        ]
+        session.execute(insert(FigureRow), figures)
+
+
+def is_fetched(session: Session, mailbox: str, uid_validity: str, uid: str) -> bool:
+    """Whether a mail was fetched before."""
+    query = select(IntakeRow.id).where(
+        IntakeRow.mailbox == mailbox, IntakeRow.uid_validity == uid_validity, IntakeRow.uid == uid
+    )
+    return session.scalar(query) is not None
+
+
+def waiting_intake(session: Session, campaign_id: int, limit: int) -> list[IntakeRow]:
+    """Return a campaign's mails that were fetched and not yet looked at, oldest first."""
+    query = (
+        select(IntakeRow)
+        .where(IntakeRow.campaign_id == campaign_id, IntakeRow.state == IntakeState.WAITING)
+        .order_by(IntakeRow.received_at, IntakeRow.id)
+        .limit(limit)
+    )
+    return list(session.scalars(query))
+
+
+def settle(row: IntakeRow, *, kind: str, state: IntakeState, reason: str = "", problems: Sequence[str] = ()) -> None:
+    """Say what became of a mail."""
+    row.kind = kind
+    row.state = state
+    row.reason = reason[:500]
+    row.problems = list(problems)

@@ -1,0 +1,39 @@
+"""All tables of the ledger."""
+
+from ledger.tables.audit import AuditRow
+from ledger.tables.base import Base, Written
+from ledger.tables.campaigns import CampaignRow, CampaignState, ContactRow, DeliverableRow, PartyKind, PartyRow
+from ledger.tables.desk import ApprovalRow, DecisionRow, RequestRow
+from ledger.tables.intake import IntakeKind, IntakeRow, IntakeState
+from ledger.tables.messages import GONE, UNTOLD, AttemptRow, ItemRow, MailClass, MessageRow, MessageState
+from ledger.tables.obligations import FigureRow, FileRow, FindingRow, ObligationRow, SubmissionRow
+
+__all__ = [
+    "GONE",
+    "UNTOLD",
+    "ApprovalRow",
+    "AttemptRow",
+    "AuditRow",
+    "Base",
+    "CampaignRow",
+    "CampaignState",
+    "ContactRow",
+    "DecisionRow",
+    "DeliverableRow",
+    "FigureRow",
+    "FileRow",
+    "FindingRow",
+    "IntakeKind",
+    "IntakeRow",
+    "IntakeState",
+    "ItemRow",
+    "MailClass",
+    "MessageRow",
+    "MessageState",
+    "ObligationRow",
+    "PartyKind",
+    "PartyRow",
+    "RequestRow",
+    "SubmissionRow",
+    "Written",
+]

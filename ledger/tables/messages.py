@@ -1,0 +1,123 @@
+"""The outbox: messages, the items they name, and every attempt to send them."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ledger.tables.base import Base, Written
+
+
+class MessageState(StrEnum):
+    """The life of a message."""
+
+    PLANNED = "planned"
+    CLAIMED = "claimed"  # a sender has it; from here on it may have left
+    SENT = "sent"
+    DEFERRED = "deferred"  # the peer asked to come again
+    REFUSED = "refused"  # the peer will not take it, or there is nobody to write to
+    BOUNCED = "bounced"  # taken, then returned
+    AMBIGUOUS = "ambiguous"  # lost after the final dot: nobody can tell; not re-sent by guess
+    SUPERSEDED = "superseded"  # nothing left to say, or a later one says it
+    EXPIRED = "expired"
+    HELD = "held"
+
+
+GONE = (MessageState.SUPERSEDED, MessageState.EXPIRED)
+UNTOLD = (MessageState.REFUSED, MessageState.BOUNCED, *GONE)
+
+
+class MailClass(StrEnum):
+    """Three classes of mail, each with its own limits."""
+
+    REPLY = "reply"  # receipt, findings, answers: at once, outside cap and window
+    CHASE = "chase"  # reminder, escalation: window and daily cap
+    BULK = "bulk"  # launch, announcement, closing: window
+
+
+class MessageRow(Written, Base):
+    """One notice to one recipient. The address is a column, not a key: it is chosen at the first claim."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        Index(
+            "uq_messages_occasion",
+            "campaign_id",
+            "party_id",
+            "notice",
+            "occasion",
+            "generation",
+            unique=True,
+            sqlite_where=text("state NOT IN ('superseded', 'expired')"),
+            postgresql_where=text("state NOT IN ('superseded', 'expired')"),
+        ),
+        Index("ix_messages_queue", "campaign_id", "state", "priority"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaigns.id"))
+    party_id: Mapped[int] = mapped_column(ForeignKey("parties.id"))
+    notice: Mapped[str] = mapped_column(String(32))
+    occasion: Mapped[str] = mapped_column(String(64))
+    generation: Mapped[int] = mapped_column(default=0)
+    caused_by: Mapped[int | None] = mapped_column(ForeignKey("messages.id"))
+    mail_class: Mapped[str] = mapped_column(String(8))
+    priority: Mapped[int]
+    message_id: Mapped[str] = mapped_column(String(120), unique=True)
+    state: Mapped[str] = mapped_column(String(16), default=MessageState.PLANNED)
+    reason: Mapped[str] = mapped_column(String(300), default="")
+    not_before: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    detail: Mapped[dict[str, Any]]  # what composing needs beyond the items: file hashes, problems of a mail
+    contact_id: Mapped[int | None] = mapped_column(ForeignKey("contacts.id"))
+    address: Mapped[str | None] = mapped_column(String(320), index=True)
+    subject: Mapped[str | None] = mapped_column(String(500))
+    dated_at: Mapped[datetime | None]
+    raw_sha256: Mapped[str | None] = mapped_column(String(64))
+    claimed_by: Mapped[str | None] = mapped_column(String(64))
+    lease_until: Mapped[datetime | None]
+    sent_as_of: Mapped[datetime | None]
+
+
+class ItemRow(Written, Base):
+    """Message ↔ obligation ↔ rung: what a mail says of what. ``gone`` once superseded or expired."""
+
+    __tablename__ = "items"
+    __table_args__ = (
+        Index(
+            "uq_items_rung",
+            "party_id",
+            "obligation_id",
+            "rung",
+            "due_at",
+            "generation",
+            unique=True,
+            sqlite_where=text("NOT gone"),
+            postgresql_where=text("NOT gone"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"), index=True)
+    party_id: Mapped[int] = mapped_column(ForeignKey("parties.id"))
+    obligation_id: Mapped[int] = mapped_column(ForeignKey("obligations.id"), index=True)
+    rung: Mapped[str] = mapped_column(String(64))
+    due_at: Mapped[datetime | None]
+    generation: Mapped[int] = mapped_column(default=0)
+    gone: Mapped[bool] = mapped_column(default=False)
+
+
+class AttemptRow(Written, Base):
+    """One change of a message's state; append-only. ``batch`` is the group that one audit entry vouches for."""
+
+    __tablename__ = "attempts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"), index=True)
+    batch: Mapped[str] = mapped_column(String(32), index=True)
+    state: Mapped[str] = mapped_column(String(16))
+    address: Mapped[str | None] = mapped_column(String(320))
+    smtp_code: Mapped[int | None]
+    smtp_text: Mapped[str] = mapped_column(String(1000), default="")
