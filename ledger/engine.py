@@ -1,5 +1,6 @@
 """Open the ledger: engine, sessions, migrations."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,11 +53,16 @@ class Ledger:
 
 
 def _engine(url: str, durability: str) -> Engine:
-    engine = create_engine(url)
+    engine = create_engine(url, json_serializer=_json)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_pragmas(durability))
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _json(value: object) -> str:
+    """Keep Chinese readable for whoever opens the database by hand."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _sqlite_pragmas(durability: str) -> Any:  # noqa: ANN401  SQLAlchemy's listeners are untyped

@@ -16,6 +16,7 @@ from ledger.tables import UNTOLD, AttemptRow, ItemRow, MailClass, MessageRow, Me
 from rules.notices import ItemDue
 
 LEASE = timedelta(minutes=15)
+FIRST_RETRY = timedelta(minutes=6)  # greylisting opens after five
 CLASS_OF = {
     "launch": MailClass.BULK,
     "closing": MailClass.BULK,
@@ -171,6 +172,8 @@ def _attempts(session: Session, act: Act, results: Sequence[Result]) -> None:
         message.lease_until = None
         if result.state in (MessageState.SENT, MessageState.AMBIGUOUS):
             message.sent_as_of = act.as_of
+        elif result.state is MessageState.DEFERRED:
+            message.not_before = act.as_of + FIRST_RETRY
         rows.append(
             AttemptRow(
                 message_id=message.id,

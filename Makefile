@@ -1,0 +1,34 @@
+# The verbs of the house. A fresh machine needs Python 3.11+ and make; the rest comes from requirements.lock.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: rehearse test check lock clean
+
+rehearse: $(READY)  ## run a whole month on this machine and show the result
+	$(RUN)/muster rehearse --seed 1
+
+test: $(READY)  ## pass the tests
+	$(RUN)/python -m pytest
+
+check: $(READY)  ## lint, types, import contracts
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+lock: $(READY)  ## renew requirements.lock from pyproject.toml
+	$(RUN)/uv pip compile --universal --generate-hashes --no-annotate --no-header --upgrade --extra dev --python-version 3.11 \
+		pyproject.toml -o requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Muster needs Python 3.11 or newer; say which: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build *.egg-info var rehearsals

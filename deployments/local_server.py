@@ -1,0 +1,154 @@
+"""A Prefect server of our own on this machine: own home, free port, analytics off, ended with us."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+import psutil
+
+LOOPBACK = "127.0.0.1"
+BOOT_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 8.0
+POLL_S = 0.2
+OK = 200
+
+
+class ServerDidNotStart(RuntimeError):  # noqa: N818  it is what happened
+    """The server did not answer in time; the message carries the end of its log."""
+
+
+def free_port() -> int:
+    """Return a port on loopback that is free now."""
+    with socket.socket() as sock:
+        sock.bind((LOOPBACK, 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def client_environment(home: Path, port: int) -> dict[str, str]:
+    """Return what a process needs in its environment before it imports Prefect to talk to the server."""
+    return {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": f"http://{LOOPBACK}:{port}/api",
+        "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    }
+
+
+def server_environment(home: Path, port: int) -> dict[str, str]:
+    """Return the server's own environment: tuned to record many short task runs on one core."""
+    return {
+        **client_environment(home, port),
+        "PREFECT_SERVER_API_HOST": LOOPBACK,
+        "PREFECT_SERVER_API_PORT": str(port),  # otherwise the UI calls port 4200
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+    }
+
+
+class LocalServer:
+    """A Prefect server as a child process; a context manager that leaves nothing running."""
+
+    def __init__(self, home: Path, port: int | None = None) -> None:
+        """Prepare a server whose database and log lie in ``home``."""
+        self.home = home
+        self.port = port or free_port()
+        self.log = home / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where people look at it."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id while it runs."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the server; it answers only after :meth:`wait`."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(self.port)]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603  our own interpreter and arguments
+                command,
+                env={**os.environ, **server_environment(self.home, self.port)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches us; we end the server in order
+            )
+
+    def wait(self) -> None:
+        """Wait until the server answers.
+
+        Raises:
+            ServerDidNotStart: it ended, or did not answer in time.
+
+        """
+        deadline = time.monotonic() + BOOT_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self._process is None or self._process.poll() is not None:
+                break
+            if self._answers():
+                return
+            time.sleep(POLL_S)
+        tail = self.log.read_text(encoding="utf-8", errors="replace")[-2000:] if self.log.exists() else ""
+        raise ServerDidNotStart(f"the Prefect server did not come up on port {self.port}; its log ends:\n{tail}")
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/api/health", timeout=2, trust_env=False).status_code == OK
+        except httpx.HTTPError:
+            return False
+
+    def stop(self) -> None:
+        """End the server and all its children."""
+        if self._process is None:
+            return
+        try:
+            family = [psutil.Process(self._process.pid)]
+            family += family[0].children(recursive=True)
+        except psutil.NoSuchProcess:
+            family = []
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGTERM)
+        _, alive = psutil.wait_procs(family, timeout=STOP_TIMEOUT_S)
+        for process in alive:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._process.wait()
+        self._process = None
+
+    def __enter__(self) -> Self:
+        """Start and wait."""
+        self.start()
+        try:
+            self.wait()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()

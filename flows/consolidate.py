@@ -1,0 +1,21 @@
+"""Consolidate: one workbook and one page for the office, every figure traceable to a cell."""
+
+from datetime import datetime
+
+from prefect import flow
+
+from flows.deliver import drain_outbox
+from rules.timetable import StepKind
+from tasks.consolidation import write_reports
+from tasks.desk import moment_of
+from tasks.naming import run_name
+from tasks.tally import Tally, publish_tally
+
+
+@flow(name="consolidate", flow_run_name=run_name, persist_result=False)
+async def consolidate(campaign: str, as_of: datetime | None = None) -> Tally:
+    """Write workbook and summary and send them to the office; at the close, tell every unit where it stands."""
+    moment = moment_of(as_of)
+    planned = await write_reports(campaign, moment)
+    delivered = await drain_outbox(campaign, moment)
+    return await publish_tally(campaign, StepKind.CONSOLIDATE, moment, planned=planned, delivered=delivered)

@@ -1,0 +1,21 @@
+"""Escalate: silence goes up the ladder — responsible person, superior, the office's lead."""
+
+from datetime import datetime
+
+from prefect import flow
+
+from flows.deliver import drain_outbox
+from rules.timetable import StepKind
+from tasks.desk import moment_of
+from tasks.naming import run_name
+from tasks.planning import plan_notices
+from tasks.tally import Tally, publish_tally
+
+
+@flow(name="escalate", flow_run_name=run_name, persist_result=False)
+async def escalate(campaign: str, as_of: datetime | None = None) -> Tally:
+    """Send each overdue obligation's next rung, once the rung before has had a working day to take effect."""
+    moment = moment_of(as_of)
+    planned = await plan_notices(campaign, StepKind.ESCALATE, moment)
+    delivered = await drain_outbox(campaign, moment)
+    return await publish_tally(campaign, StepKind.ESCALATE, moment, planned=planned, delivered=delivered)

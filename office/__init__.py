@@ -1,0 +1,1 @@
+"""What the office does, as plain synchronous functions over the ledger; no Prefect."""

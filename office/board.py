@@ -1,0 +1,88 @@
+"""The completeness board: units × deliverables, and the rates by category."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from ledger.facts import load_obligations, party_names
+from ledger.tables import PartyKind
+from office.rulebook import open_book
+from rules.obligations import Obligation, Standing, is_on_time, standing
+from rules.rates import Totals, totals
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardRow:
+    """One unit: for each deliverable its obligations, voluntary ones left out."""
+
+    code: str
+    name: str
+    category: str
+    cells: dict[str, list[Obligation]] = field(default_factory=dict)
+
+    @property
+    def open_items(self) -> int:
+        """How many items the unit still owes."""
+        owed = (Standing.MISSING, Standing.RETURNED)
+        return sum(standing(ob) in owed for cell in self.cells.values() for ob in cell)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """The board of a campaign."""
+
+    title: str
+    zone: ZoneInfo
+    deliverables: tuple[tuple[str, str], ...]  # key, title; dated ones only
+    rows: tuple[BoardRow, ...]
+    by_category: tuple[tuple[str, Totals], ...]
+
+    @property
+    def totals(self) -> Totals:
+        """The totals over all categories."""
+        return sum((t for _, t in self.by_category), Totals())
+
+
+def board(session: Session, campaign: str) -> Board:
+    """Return the completeness board, units with most left open first."""
+    row, book = open_book(session, campaign)
+    obligations = load_obligations(session, row.id)
+    parties = party_names(session, row.id)
+    rows = {
+        id_: BoardRow(code=p.code, name=p.name, category=p.category)
+        for id_, p in parties.items()
+        if p.kind == PartyKind.UNIT
+    }
+    for ob in obligations:
+        if not ob.voluntary:
+            rows[ob.party_id].cells.setdefault(ob.deliverable, []).append(ob)
+    dated = {ob.deliverable for ob in obligations if not ob.voluntary}
+    return Board(
+        title=book.campaign.title,
+        zone=book.zone,
+        deliverables=tuple((d.key, d.title) for d in book.campaign.deliverables if d.key in dated),
+        rows=tuple(sorted(rows.values(), key=lambda r: (-r.open_items, r.code))),
+        by_category=tuple(
+            (category, totals(ob for ob in obligations if ob.category == category))
+            for category in book.campaign.categories
+        ),
+    )
+
+
+def overall(session: Session, campaign: str) -> tuple[str, ZoneInfo, Totals]:
+    """Return a campaign's title, zone and totals."""
+    row, book = open_book(session, campaign)
+    return book.campaign.title, book.zone, totals(load_obligations(session, row.id))
+
+
+def cell_text(obligations: Sequence[Obligation], words: dict[str, str]) -> str:
+    """Return one cell of the board: 已报, 未报, 已报（迟） …; of a series, how many of how many."""
+    if not obligations:
+        return "—"
+    if len(obligations) > 1:
+        done = sum(is_on_time(ob) is not None for ob in obligations)
+        return f"{done}/{len(obligations)}"
+    late = "（迟）" if is_on_time(obligations[0]) is False else ""
+    return words[standing(obligations[0])] + late

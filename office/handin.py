@@ -1,0 +1,313 @@
+"""Taking in a hand-in: sniff, read, check, record, plan the answer. The same for mail, page and staff on behalf."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from definition.models import Campaign, Deliverable, DeliverableKind
+from documents.reading import UnreadableWorkbook, WorkbookRead, read_workbook
+from documents.sniff import FileKind, sniff
+from ledger.acts import Act
+from ledger.campaigns import NewObligation, find_party, freeze_obligations, written
+from ledger.facts import load_obligations
+from ledger.outbox import NewMessage, plan_messages
+from ledger.submissions import (
+    KeptFile,
+    NewSubmission,
+    already_handed_in,
+    record_file,
+    record_submission,
+    settle,
+)
+from ledger.tables import CampaignRow, IntakeKind, IntakeRow, IntakeState, ObligationRow, PartyRow
+from mail.parsing import new_part
+from mail.tokens import read_token
+from office.premises import Premises
+from office.rulebook import open_book, rulebook_of
+from rules.form_checks import check
+from rules.forms import Checked
+from rules.notices import ItemDue
+from rules.obligations import Obligation, SubmissionState, is_owed
+
+DOCUMENTS = frozenset({FileKind.DOCX, FileKind.PDF})
+MATERIALS = frozenset({FileKind.JPEG, FileKind.PNG, FileKind.GIF, FileKind.MP4})
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncomingFile:
+    """A file as a unit gave it."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandIn:
+    """What came from one unit at one moment."""
+
+    party: PartyRow
+    channel: str
+    received_at: datetime
+    files: tuple[IncomingFile, ...]
+    intake: IntakeRow
+    subject: str = ""
+    entered_by: str = ""
+    grounds: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakenIn:
+    """The outcome: versions recorded, what could not be (``problems`` for the unit, ``reasons`` for the log).
+
+    ``notice`` is the answer planned, or None where all was there already, byte for byte.
+    """
+
+    recorded: int = 0
+    problems: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    notice: str | None = None
+
+
+class NotPlacedError(Exception):
+    """A file cannot be recorded; carries the sentence for the unit and the reason for staff."""
+
+    def __init__(self, problem: str, reason: str) -> None:
+        """Keep both."""
+        super().__init__(reason)
+        self.problem = problem
+        self.reason = reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Placed:
+    """A file that belongs to a deliverable, with what was read in it."""
+
+    deliverable: Deliverable
+    state: SubmissionState
+    checked: Checked | None = None
+
+
+def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> TakenIn:
+    """Record every file of a hand-in and plan one answer for all of them."""
+    campaign_row = session.get_one(CampaignRow, hand_in.party.campaign_id)
+    campaign = rulebook_of(campaign_row).campaign
+    problems: list[str] = []
+    reasons: list[str] = []
+    states: list[SubmissionState] = []
+    items: list[ItemDue] = []
+    duplicates = 0
+    for file in hand_in.files:
+        kept = KeptFile(
+            sha256=premises.files.put(file.content),
+            name=file.name,
+            kind=str(sniff(file.content)),
+            size=len(file.content),
+        )
+        try:
+            placed = _place(session, premises, campaign, hand_in, file)
+        except NotPlacedError as error:
+            record_file(session, act, kept, submission_id=None, intake_id=hand_in.intake.id)
+            problems.append(f"{file.name or '（未命名附件）'}：{error.problem}")
+            reasons.append(error.reason)
+            continue
+        obligation = _obligation_for(session, act, hand_in.party, placed.deliverable)
+        if already_handed_in(session, obligation.id, kept.sha256) is not None:
+            duplicates += 1
+            continue
+        record_submission(
+            session,
+            act,
+            NewSubmission(
+                obligation=obligation,
+                channel=hand_in.channel,
+                received_at=hand_in.received_at,
+                state=placed.state,
+                file=kept,
+                checked=placed.checked,
+                intake_id=hand_in.intake.id,
+                entered_by=hand_in.entered_by,
+                grounds=hand_in.grounds,
+            ),
+        )
+        states.append(placed.state)
+        items.append(ItemDue(obligation_id=obligation.id, rung=f"intake:{hand_in.intake.id}", due=obligation.due_at))
+    if duplicates and not states and not problems:
+        return TakenIn()
+    clean = not problems and all(state is SubmissionState.ACCEPTED for state in states)
+    notice = "receipt" if clean else "returned"
+    unique = tuple(dict.fromkeys(items))
+    answer = NewMessage(party_id=hand_in.party.id, notice=notice, occasion=f"intake:{hand_in.intake.id}", items=unique)
+    plan_messages(session, act, campaign_row.id, premises.mail_domain, [answer])
+    return TakenIn(recorded=len(states), problems=tuple(problems), reasons=tuple(reasons), notice=notice)
+
+
+def _place(session: Session, premises: Premises, campaign: Campaign, hand_in: HandIn, file: IncomingFile) -> _Placed:
+    """Find the deliverable a file belongs to, and check it.
+
+    Raises:
+        NotPlacedError: it belongs to none that can be told.
+
+    """
+    kind = sniff(file.content)
+    if kind is FileKind.XLSX:
+        return _place_workbook(premises, campaign, hand_in.party, file.content)
+    if kind in DOCUMENTS:
+        deliverable = _which_document(session, campaign, hand_in, file.name)
+        return _Placed(deliverable=deliverable, state=SubmissionState.ACCEPTED)
+    free = [d for d in campaign.deliverables if d.kind is DeliverableKind.FREE]
+    if kind in MATERIALS and free:
+        return _Placed(deliverable=free[0], state=SubmissionState.ACCEPTED)
+    raise NotPlacedError(
+        "这种文件无法登记。表格请用通知所附的 Excel 文件（.xlsx）填写，文字材料请用 Word（.docx）或 PDF 文件报送。",
+        f"a file of kind {kind} answers no deliverable",
+    )
+
+
+def _place_workbook(premises: Premises, campaign: Campaign, party: PartyRow, content: bytes) -> _Placed:
+    by_form = {
+        form.key: deliverable
+        for deliverable in campaign.deliverables
+        if (form := campaign.form_of(deliverable)) is not None
+    }
+    forms = list(campaign.forms.values())
+    try:
+        read: WorkbookRead = read_workbook(content, forms)
+    except UnreadableWorkbook as error:
+        raise NotPlacedError(
+            "这个 Excel 文件打不开或已损坏。请重新下载通知所附的空表填写后再报。", f"unreadable workbook: {error}"
+        ) from error
+    if read.token:
+        token = read_token(read.token, premises.secret)
+        if token is not None and token.number != party.id:
+            raise NotPlacedError(
+                "这份表格是发给其他单位的，请使用本单位收到的空表填报。", "the workbook bears another unit's token"
+            )
+    if read.form is None or read.table is None or read.form.key not in by_form:
+        raise NotPlacedError(
+            "没有认出这是本次活动的哪一张表。请使用通知所附的空表填写，不要改动表头。",
+            f"no form recognised: {read.reason}",
+        )
+    checked = check(read.form, read.table)
+    if checked.must_correct:
+        state = SubmissionState.RETURNED
+    else:
+        state = SubmissionState.QUERIED if checked.queried else SubmissionState.ACCEPTED
+    return _Placed(deliverable=by_form[read.form.key], state=state, checked=checked)
+
+
+def _which_document(session: Session, campaign: Campaign, hand_in: HandIn, file_name: str) -> Deliverable:
+    """Return the document deliverable that a file names, or the only one the unit still owes."""
+    documents = [d for d in campaign.deliverables if d.kind is DeliverableKind.DOCUMENT]
+    for text in (file_name, new_part(hand_in.subject)):
+        named = [d for d in documents if d.title in text]
+        if len(named) == 1:
+            return named[0]
+    owed = {
+        o.deliverable
+        for o in load_obligations(session, hand_in.party.campaign_id, party_id=hand_in.party.id)
+        if is_owed(o)
+    }
+    open_ones = [d for d in documents if d.key in owed]
+    if len(open_ones) == 1:
+        return open_ones[0]
+    names = "、".join(f"《{d.title}》" for d in open_ones or documents)
+    raise NotPlacedError(
+        f"没有认出这是哪一项材料。请在文件名中写明材料名称（{names}）后重新发送。",
+        "the document names none of several open deliverables",
+    )
+
+
+def _obligation_for(session: Session, act: Act, party: PartyRow, deliverable: Deliverable) -> ObligationRow:
+    """Return the obligation that a hand-in answers: the earliest still owed, else the last (a correction).
+
+    Voluntary materials make an obligation of their own for each hand-in.
+    """
+    if deliverable.kind is DeliverableKind.FREE:
+        new = NewObligation(
+            party_id=party.id,
+            deliverable=deliverable.key,
+            occurrence=f"item:{uuid4().hex[:12]}",
+            due=None,
+            chase_from=act.as_of,
+        )
+        return freeze_obligations(session, act, party.campaign_id, [new])[0]
+    mine = [
+        o for o in load_obligations(session, party.campaign_id, party_id=party.id) if o.deliverable == deliverable.key
+    ]
+    if not mine:
+        raise NotPlacedError("本单位不需要报送这项材料。", f"{party.code} does not owe {deliverable.key}")
+    chosen = _answered(mine)
+    return session.get_one(ObligationRow, chosen.id)
+
+
+def _answered(obligations: Sequence[Obligation]) -> Obligation:
+    by_due = sorted(obligations, key=lambda o: (o.due is None, o.due))
+    return next((o for o in by_due if is_owed(o)), by_due[-1])
+
+
+def hand_in_on_behalf(  # noqa: PLR0913
+    session: Session,
+    premises: Premises,
+    act: Act,
+    campaign: str,
+    code: str,
+    files: tuple[IncomingFile, ...],
+    *,
+    channel: str,
+    received_at: datetime,
+    grounds: str,
+) -> TakenIn:
+    """Take in what a unit handed in by telephone, on paper or by hand, at the true time that staff state.
+
+    Raises:
+        ValueError: no grounds, or a time that has not come yet.
+
+    """
+    if not grounds.strip():
+        raise ValueError("say on what grounds: who called or came, and what was agreed")
+    if received_at > act.wall and received_at > act.as_of:
+        raise ValueError(f"received {received_at.isoformat()} lies in the future")
+    row, _ = open_book(session, campaign)
+    party = find_party(session, row.id, code)
+    intake = IntakeRow(
+        mailbox="desk",
+        uid=uuid4().hex,
+        raw_sha256="",
+        size=0,
+        received_at=received_at,
+        from_address=act.actor[:320],
+        campaign_id=row.id,
+        party_id=party.id,
+        matched_by="staff",
+        from_known=True,
+        problems=[],
+        **written(act),
+    )
+    session.add(intake)
+    session.flush()
+    taken = take_in(
+        session,
+        premises,
+        act,
+        HandIn(
+            party=party,
+            channel=channel,
+            received_at=received_at,
+            files=files,
+            intake=intake,
+            entered_by=act.actor,
+            grounds=grounds,
+        ),
+    )
+    settle(
+        intake,
+        kind=IntakeKind.HAND_IN if taken.recorded else IntakeKind.UNREADABLE,
+        state=IntakeState.DONE,
+        reason="; ".join(taken.reasons),
+        problems=taken.problems,
+    )
+    return taken

@@ -1,0 +1,230 @@
+"""Intake: mails become rows, rows find their unit; what nobody can place waits for a person, never dropped."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from documents.reading import UnreadableWorkbook, read_workbook
+from documents.sniff import FileKind, sniff
+from ledger.acts import Act
+from ledger.campaigns import find_campaign, mark_contact_bad, written
+from ledger.outbox import Result, mark
+from ledger.submissions import KeptFile, is_fetched, record_file, settle, waiting_intake
+from ledger.tables import (
+    ContactRow,
+    IntakeKind,
+    IntakeRow,
+    IntakeState,
+    MessageRow,
+    MessageState,
+    PartyRow,
+)
+from mail.bounces import Bounce, read_bounce
+from mail.maildir import Fetched, mark_taken, read_new
+from mail.parsing import IncomingMail, is_auto_reply, parse_mail
+from mail.tokens import find_tokens
+from office.handin import HandIn, IncomingFile, take_in
+from office.premises import Premises
+
+BATCH = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """What a collection did: mails by what they turned out to be, and answers planned by notice."""
+
+    mails: Mapping[str, int] = field(default_factory=dict)
+    answers: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """To whom a mail belongs, and how that was found."""
+
+    party_id: int | None = None
+    message: MessageRow | None = None  # the mail of ours that it answers or reports on
+    by: str = ""
+
+
+def fetch_mail(premises: Premises, act: Act) -> int:
+    """Fetch what lies in the mailbox into intake rows, for whichever campaign; return how many were new.
+
+    A mail is moved within its mailbox only after its row is committed; it is never deleted.
+    """
+    fetched = 0
+    mailbox = premises.intake_address
+    for mail in read_new(premises.maildir, received_by=premises.received_by):
+        with premises.ledger.writing() as session:
+            if not is_fetched(session, mailbox, "", mail.uid):
+                _record_intake(session, premises, act, mailbox, mail)
+                fetched += 1
+        mark_taken(premises.maildir, mail.uid)
+    return fetched
+
+
+def _record_intake(session: Session, premises: Premises, act: Act, mailbox: str, fetched: Fetched) -> None:
+    mail = parse_mail(fetched.raw)
+    match = find_sender(session, premises, mail)
+    party = session.get(PartyRow, match.party_id) if match.party_id is not None else None
+    row = IntakeRow(
+        mailbox=mailbox,
+        uid=fetched.uid,
+        raw_sha256=premises.files.put(fetched.raw),
+        size=len(fetched.raw),
+        received_at=fetched.received_at,
+        from_address=mail.from_address[:320],
+        subject=mail.subject[:500],
+        message_id=mail.message_id[:500],
+        campaign_id=party.campaign_id if party else None,
+        party_id=party.id if party else None,
+        matched_by=match.by,
+        from_known=party is not None and _is_contact(session, party.id, mail.from_address),
+        problems=[],
+        **written(act),
+    )
+    if party is None:
+        settle(row, kind=IntakeKind.UNMATCHED, state=IntakeState.QUEUED, reason="no token and no known sender")
+    session.add(row)
+    session.flush()
+    if party is None:
+        _keep_attachments(session, premises, act, row, mail)
+
+
+def find_sender(session: Session, premises: Premises, mail: IncomingMail) -> Match:
+    """Find the unit a mail comes from: recipient token, the mail it answers, subject token, workbook token, sender."""
+    for recipient in mail.recipients:
+        if match := _by_token(session, premises, recipient, "address"):
+            return match
+    for reference in (mail.in_reply_to, *mail.references):
+        message = session.scalar(select(MessageRow).where(MessageRow.message_id == reference)) if reference else None
+        if message is not None:
+            return Match(party_id=message.party_id, message=message, by="reply")
+    if match := _by_token(session, premises, mail.subject, "subject"):
+        return match
+    for attachment in mail.attachments:
+        if match := _by_token(session, premises, _workbook_token(attachment.content), "workbook"):
+            return match
+    known = session.scalars(
+        select(ContactRow.party_id).where(ContactRow.address == mail.from_address.lower()).distinct().limit(2)
+    ).all()
+    return Match(party_id=known[0], by="sender") if len(known) == 1 else Match()
+
+
+def _by_token(session: Session, premises: Premises, text: str, by: str) -> Match | None:
+    for token in find_tokens(text, premises.secret):
+        if token.kind == "m" and (message := session.get(MessageRow, token.number)) is not None:
+            return Match(party_id=message.party_id, message=message, by=by)
+        if token.kind == "p" and session.get(PartyRow, token.number) is not None:
+            return Match(party_id=token.number, by=by)
+    return None
+
+
+def _workbook_token(content: bytes) -> str:
+    if sniff(content) is not FileKind.XLSX:
+        return ""
+    try:
+        return read_workbook(content, ()).token or ""
+    except UnreadableWorkbook:
+        return ""
+
+
+def _is_contact(session: Session, party_id: int, address: str) -> bool:
+    query = select(ContactRow.id).where(ContactRow.party_id == party_id, ContactRow.address == address.lower())
+    return session.scalar(query) is not None
+
+
+def drain_intake(premises: Premises, act: Act, campaign: str) -> Collected:
+    """Look at every mail of a campaign that waits: record, answer, or queue it. A few to a transaction."""
+    mails: Counter[str] = Counter()
+    answers: Counter[str] = Counter()
+    while True:
+        with premises.ledger.writing() as session:
+            campaign_id = find_campaign(session, campaign).id
+            rows = waiting_intake(session, campaign_id, BATCH)
+            for row in rows:
+                notice = handle_mail(session, premises, act, row)
+                mails[row.kind] += 1
+                if notice:
+                    answers[notice] += 1
+        if not rows:
+            return Collected(mails=mails, answers=answers)
+
+
+def handle_mail(session: Session, premises: Premises, act: Act, row: IntakeRow) -> str | None:
+    """Settle one fetched mail; return the notice planned in answer, if any."""
+    raw = premises.files.get(row.raw_sha256)
+    mail = parse_mail(raw)
+    bounce = read_bounce(mail, raw)
+    if bounce is not None:
+        _take_bounce(session, premises, act, row, mail, bounce)
+        return None
+    if not mail.attachments:
+        if is_auto_reply(mail):
+            settle(row, kind=IntakeKind.AUTO_REPLY, state=IntakeState.DONE, reason="automatic reply without attachment")
+        else:
+            settle(row, kind=IntakeKind.QUESTION, state=IntakeState.QUEUED, reason="text without attachment")
+        return None
+    if is_auto_reply(mail):
+        _keep_attachments(session, premises, act, row, mail)
+        settle(row, kind=IntakeKind.AUTO_REPLY, state=IntakeState.QUEUED, reason="automatic reply with attachment")
+        return None
+    return _take_hand_in(session, premises, act, row, mail)
+
+
+def _take_hand_in(session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail) -> str | None:
+    party = session.get_one(PartyRow, row.party_id)
+    hand_in = HandIn(
+        party=party,
+        channel="mail",
+        received_at=row.received_at,
+        files=tuple(IncomingFile(name=a.file_name, content=a.content) for a in mail.attachments),
+        subject=mail.subject,
+        intake=row,
+        entered_by=f"unit:{party.code}",
+    )
+    taken = take_in(session, premises, act, hand_in)
+    if taken.notice is None:
+        settle(row, kind=IntakeKind.DUPLICATE, state=IntakeState.DONE, reason="handed in before, byte for byte")
+        return None
+    queued = bool(taken.problems)
+    settle(
+        row,
+        kind=IntakeKind.HAND_IN if taken.recorded else IntakeKind.UNREADABLE,
+        state=IntakeState.QUEUED if queued else IntakeState.DONE,
+        reason="; ".join(taken.reasons),
+        problems=taken.problems,
+    )
+    return taken.notice
+
+
+def _take_bounce(
+    session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail, bounce: Bounce
+) -> None:
+    """Mark a bounced message and its contact; a delayed or soft report is only noted."""
+    message = find_sender(session, premises, mail).message
+    note = f"{bounce.kind}: {bounce.status or ''} {bounce.diagnostic}".strip()
+    if bounce.kind != "hard":
+        settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.DONE, reason=note)
+        return
+    if message is None:
+        settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.QUEUED, reason=f"which mail bounced is not known; {note}")
+        return
+    if message.state == MessageState.SENT:
+        mark(session, act, [Result(message_id=message.id, state=MessageState.BOUNCED, text=note)])
+    if message.contact_id is not None:
+        mark_contact_bad(session, act, session.get_one(ContactRow, message.contact_id), note)
+    settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.DONE, reason=note)
+
+
+def _keep_attachments(session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail) -> None:
+    for attachment in mail.attachments:
+        kept = KeptFile(
+            sha256=premises.files.put(attachment.content),
+            name=attachment.file_name,
+            kind=str(sniff(attachment.content)),
+            size=len(attachment.content),
+        )
+        record_file(session, act, kept, submission_id=None, intake_id=row.id)

@@ -1,0 +1,111 @@
+"""Planning: what is due to be said, written into the outbox in the transaction that found it due."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ledger.acts import Act
+from ledger.campaigns import advance, office_of
+from ledger.facts import load_obligations, load_said, mailed_on
+from ledger.outbox import NewMessage, plan_messages
+from ledger.tables import CampaignRow, CampaignState, PartyKind, PartyRow
+from office.premises import Premises
+from office.rulebook import Rulebook, open_book
+from rules.notices import NoticeDue, Plan, escalations_due, launches_due, reminders_due, said_index
+from rules.timetable import StepKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """What a planning did: messages planned by notice, and the obligations passed over by reason."""
+
+    planned: Mapping[str, int] = field(default_factory=dict)
+    skips: Mapping[str, int] = field(default_factory=dict)
+
+
+def decide(session: Session, row: CampaignRow, book: Rulebook, kind: StepKind, act: Act, *, replay: bool) -> Plan:
+    """Return what a step of a kind would say at the act's moment.
+
+    ``replay`` uses only what was known by then; otherwise everything on record counts, so that a late run reminds
+    nobody who has reported since.
+    """
+    known_at = act.as_of if replay else None
+    if row.state == CampaignState.CLOSED and kind is not StepKind.LAUNCH and not replay:
+        return Plan()
+    obligations = load_obligations(session, row.id, known_at=known_at)
+    said = said_index(load_said(session, row.id, known_at=known_at))
+    if kind is StepKind.LAUNCH:
+        return launches_due(obligations, said)
+    today = act.as_of.astimezone(book.zone).date().isoformat()
+    if kind is StepKind.REMIND:
+        mailed = {party for party, _ in mailed_on(session, row.id, f"remind:{today}")}
+        return reminders_due(
+            obligations,
+            said,
+            act.as_of,
+            policy_of=book.policy_of,
+            hours=book.hours,
+            mailed=frozenset() if replay else frozenset(mailed),
+        )
+    mailed_rungs = mailed_on(session, row.id, f"escalate:%:{today}")
+    return escalations_due(
+        obligations,
+        said,
+        act.as_of,
+        ladder=book.ladder,
+        hours=book.hours,
+        office_id=office_of(session, row.id).id,
+        mailed=frozenset() if replay else frozenset(mailed_rungs),
+    )
+
+
+def plan_step(session: Session, premises: Premises, act: Act, campaign: str, kind: StepKind) -> Planned:
+    """Plan the notices of a launch, remind or escalate step."""
+    row, book = open_book(session, campaign)
+    advance(act, row, rehearsal=premises.rehearsal)
+    plan = decide(session, row, book, kind, act, replay=False)
+    rows = plan_messages(session, act, row.id, premises.mail_domain, (_message(notice) for notice in plan.notices))
+    return Planned(planned=dict(Counter(r.notice for r in rows)), skips={str(k): n for k, n in plan.skips.items()})
+
+
+def _message(notice: NoticeDue) -> NewMessage:
+    return NewMessage(
+        party_id=notice.party_id,
+        notice=notice.notice,
+        occasion=notice.occasion,
+        items=notice.items,
+        expires=notice.expires,
+    )
+
+
+def plan_summary(
+    session: Session, premises: Premises, act: Act, campaign: str, attachments: list[dict[str, Any]], *, final: bool
+) -> Planned:
+    """Plan the summary to the office, and after the final consolidation the closing mail to every unit."""
+    row, book = open_book(session, campaign)
+    today = act.as_of.astimezone(book.zone).date().isoformat()
+    office = office_of(session, row.id)
+    wanted = [
+        NewMessage(
+            party_id=office.id,
+            notice="summary",
+            occasion=f"consolidate:{today}",
+            detail={"attachments": attachments, "final": final},
+        )
+    ]
+    if final:
+        units = session.scalars(
+            select(PartyRow).where(
+                PartyRow.campaign_id == row.id, PartyRow.kind == PartyKind.UNIT, PartyRow.left_at.is_(None)
+            )
+        )
+        wanted.extend(NewMessage(party_id=unit.id, notice="closing", occasion="closing") for unit in units)
+    present = mailed_on(session, row.id, f"consolidate:{today}") | mailed_on(session, row.id, "closing")
+    news = [new for new in wanted if (new.party_id, new.occasion) not in present]
+    rows = plan_messages(session, act, row.id, premises.mail_domain, news)
+    skips = {"said": len(wanted) - len(news)} if len(news) < len(wanted) else {}
+    return Planned(planned=dict(Counter(r.notice for r in rows)), skips=skips)

@@ -1,0 +1,54 @@
+"""The premises: everything an office function is handed by those who may read settings."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+
+from ledger.engine import Ledger
+from ledger.files import FileStore
+from office.letters import Renderer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Premises:
+    """Ledger, file store, templates, and the names under which the office sends and receives.
+
+    ``open_fence`` lets mail leave to any address without `go-live`; only a rehearsal opens it.
+    """
+
+    ledger: Ledger
+    files: FileStore
+    templates: Path
+    campaigns: Path
+    reports: Path
+    maildir: Path
+    received_by: str
+    secret: bytes
+    mail_domain: str
+    mail_box: str
+    sender_name: str = ""
+    allow_list: tuple[str, ...] = ()
+    rehearsal: bool = False
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """The mail templates, compiled once."""
+        return Renderer(self.templates / "email")
+
+    @cached_property
+    def finding_texts(self) -> dict[str, dict[str, str]]:
+        """The sentences of findings by code: problem and remedy."""
+        text = (self.templates / "findings.yaml").read_text(encoding="utf-8")
+        texts: dict[str, dict[str, str]] = yaml.safe_load(text)
+        return texts
+
+    @property
+    def intake_address(self) -> str:
+        """The bare intake address."""
+        return f"{self.mail_box}@{self.mail_domain}"
+
+    def tagged_address(self, token: str) -> str:
+        """Return the intake address that carries a token."""
+        return f"{self.mail_box}+{token}@{self.mail_domain}"

@@ -1,0 +1,120 @@
+"""The timetable of a campaign as people see it: what a run is about, and the plan of the month."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from ledger.acts import Act
+from ledger.campaigns import find_campaign
+from ledger.errors import UnknownCampaign
+from ledger.facts import load_obligations, party_names
+from ledger.tables import CampaignRow
+from office import wording
+from office.launching import load
+from office.planning import decide
+from office.premises import Premises
+from office.rulebook import Rulebook, owed_by_unit, rulebook_of
+from rules.notices import Plan
+from rules.obligations import is_owed
+from rules.timetable import Step, StepKind, latest_moment
+
+
+def find_rulebook(session: Session, premises: Premises, campaign: str) -> tuple[CampaignRow | None, Rulebook]:
+    """Return a campaign's rulebook: from the ledger once launched, from its folder before."""
+    try:
+        row = find_campaign(session, campaign)
+    except UnknownCampaign:
+        return None, Rulebook(load(premises, campaign).campaign)
+    return row, rulebook_of(row)
+
+
+def run_title(premises: Premises, campaign: str, flow: str, as_of: datetime) -> str:
+    """Return what a run of a flow at a moment is about."""
+    with premises.ledger.reading() as session:
+        _, book = find_rulebook(session, premises, campaign)
+    verb = wording.STEP.get(flow, flow)
+    today = wording.moment_text(as_of, book.zone)
+    if flow not in set(StepKind) or flow in (StepKind.LAUNCH, StepKind.COLLECT):
+        return f"{verb} · {book.campaign.title} · {today}"
+    step = latest_moment(book.steps, StepKind(flow), as_of)
+    same_day = step is not None and step.moment.astimezone(book.zone).date() == as_of.astimezone(book.zone).date()
+    return f"{verb} · {step.subject if step and same_day else today}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedStep:
+    """A step of the plan: when, what, to how many at most, and why."""
+
+    step: Step
+    parties: int | None  # None: depends on what comes in
+    why: str
+
+
+def plan_of_month(premises: Premises, campaign: str) -> tuple[Rulebook, list[PlannedStep]]:
+    """Return the whole month with the most that each step could write to."""
+    with premises.ledger.reading() as session:
+        row, book = find_rulebook(session, premises, campaign)
+        if row is None:
+            units = load(premises, campaign).units
+            owing = {u.code: {key for key, _ in owed_by_unit(book, u, joined=None)} for u in units}
+        else:
+            owing = {}
+            for ob in load_obligations(session, row.id):
+                owing.setdefault(str(ob.party_id), set())
+                if is_owed(ob):
+                    owing[str(ob.party_id)].add(ob.deliverable)
+    return book, [_planned(book, step, owing) for step in book.steps]
+
+
+_WHY = {
+    StepKind.LAUNCH: "freezes the obligations; notice with forms and calendar",
+    StepKind.COLLECT: "takes in what came by mail and answers it",
+    StepKind.REMIND: "to units that still owe it",
+    StepKind.ESCALATE: "to whom the ladder names, for units still silent",
+    StepKind.CONSOLIDATE: "workbook and summary to the office",
+}
+
+
+def _planned(book: Rulebook, step: Step, owing: Mapping[str, set[str]]) -> PlannedStep:
+    why = _WHY[step.kind] + ("; closing mail to every unit" if step.final else "")
+    if step.kind is StepKind.LAUNCH:
+        return PlannedStep(step=step, parties=len(owing), why=why)
+    if step.kind is StepKind.REMIND:
+        titles = {d.title: d.key for d in book.campaign.deliverables}
+        keys = {key for title, key in titles.items() if title in step.subject}
+        return PlannedStep(step=step, parties=sum(bool(keys & owed) for owed in owing.values()), why=why)
+    return PlannedStep(step=step, parties=None, why=why)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """Who would be written to at a moment: (step kind, party, notice, rungs) rows, and who not, by reason."""
+
+    mails: list[tuple[StepKind, str, str, str]] = field(default_factory=list)
+    skips: dict[StepKind, Mapping[str, int]] = field(default_factory=dict)
+
+
+def outlook(premises: Premises, campaign: str, as_of: datetime, *, replay: bool) -> Outlook:
+    """Return who would be written to at ``as_of`` by each step, and who not and why; nothing is written.
+
+    ``replay`` decides with the facts known then.
+
+    Raises:
+        UnknownCampaign: it has not been launched, so nobody owes anything yet.
+
+    """
+    found = Outlook()
+    with premises.ledger.reading() as session:
+        row = find_campaign(session, campaign)
+        book, names = rulebook_of(row), party_names(session, row.id)
+        act = Act.now("staff:plan", as_of)
+        for kind in (StepKind.LAUNCH, StepKind.REMIND, StepKind.ESCALATE):
+            plan: Plan = decide(session, row, book, kind, act, replay=replay)
+            for notice in plan.notices:
+                rungs = ", ".join(sorted({item.rung for item in notice.items}))
+                found.mails.append((kind, f"{names[notice.party_id].code} {names[notice.party_id].name}",
+                                    notice.notice, f"{len(notice.items)} items: {rungs}"))
+            found.skips[kind] = {str(skip): count for skip, count in plan.skips.items()}
+    return found

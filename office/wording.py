@@ -1,0 +1,109 @@
+"""The words staff and units read for the states and reasons that the code knows."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from rules.deadlines import stated
+
+WEEKDAYS = "一二三四五六日"
+
+STANDING = {
+    "missing": "未报",
+    "returned": "退回待补正",
+    "queried": "已报待核实",
+    "accepted": "已报",
+    "exempt": "免报",
+    "left": "已退出",
+}
+SEVERITY = {"must": "强制", "query": "核实", "info": "提示"}
+CHANNEL = {"mail": "邮件", "portal": "网页", "phone": "电话", "paper": "纸质", "person": "当面"}
+NOTICE = {
+    "launch": "启动通知",
+    "reminder": "提醒",
+    "receipt": "回执",
+    "returned": "退回/核实",
+    "escalation": "催办（单位负责人）",
+    "escalation_digest": "催办清单（主管单位/领导）",
+    "summary": "汇总报告",
+    "closing": "办结通知",
+}
+STEP = {
+    "launch": "下发通知",
+    "collect": "收件",
+    "remind": "提醒",
+    "escalate": "催办",
+    "consolidate": "汇总",
+    "deliver": "发信",
+}
+SKIP = {
+    "reported": "已经报送，不再提醒",
+    "exempt": "免报",
+    "left": "已退出活动",
+    "voluntary": "自愿报送，不催",
+    "not_yet": "未到时间",
+    "said": "该说的已经说过",
+    "expired": "截止时间已过，事前提醒作废",
+    "before_joining": "加入之前的提醒不补发",
+    "mailed_today": "今日已有邮件，并入明日",
+    "ladder_done": "各级均已催办",
+    "nobody_above": "没有登记主管单位",
+}
+UNSENT = {
+    "fenced": "尚未放行（go-live），且不在白名单",
+    "outside_window": "不在发送时段",
+    "cap_reached": "该地址今日已达上限",
+    "no_contact": "没有可用的联系地址",
+    "nothing_left": "所列事项均已报送，邮件作废",
+    "expired": "已过时效，邮件作废",
+    "paused": "活动已结束，不再催办",
+}
+OUTCOME = {
+    "sent": "已发出",
+    "deferred": "对方要求稍后再发",
+    "refused": "对方拒收",
+    "ambiguous": "是否送达不明，待人工确认",
+}
+MAIL_KIND = {
+    "hand_in": "报送",
+    "duplicate": "重复报送",
+    "bounce": "退信",
+    "auto_reply": "自动回复",
+    "unmatched": "无法对应单位",
+    "unreadable": "附件无法登记",
+    "question": "来信（无附件）",
+}
+
+
+def day_text(moment: datetime, zone: ZoneInfo) -> str:
+    """Return an instant's local day: 5月31日（星期日）."""
+    local = moment.astimezone(zone)
+    return f"{local.month}月{local.day}日（星期{WEEKDAYS[local.weekday()]}）"
+
+
+def moment_text(moment: datetime, zone: ZoneInfo) -> str:
+    """Return an instant in local time: 5月31日 16:20."""
+    local = moment.astimezone(zone)
+    return f"{local.month}月{local.day}日 {local:%H:%M}"
+
+
+def due_text(due: datetime | None, zone: ZoneInfo) -> str:
+    """Return a due instant as a circular says it: 5月31日（星期日）24时前, 6月5日（星期五）16:00前."""
+    if due is None:
+        return "随时报送"
+    deadline = stated(due, zone)
+    weekday = WEEKDAYS[deadline.day.weekday()]
+    clock = "24时" if deadline.at is None else f"{deadline.at:%H:%M}"
+    return f"{deadline.day.month}月{deadline.day.day}日（星期{weekday}）{clock}前"
+
+
+def overdue_text(due: datetime | None, as_of: datetime, zone: ZoneInfo) -> str:
+    """Return how late an open item is: 已逾期2天; empty if it is not."""
+    if due is None or as_of < due:
+        return ""
+    days = (as_of.astimezone(zone).date() - stated(due, zone).day).days
+    return f"已逾期{days}天" if days else "已逾期"
+
+
+def rate_text(rate: float | None) -> str:
+    """Return a rate as staff print it: 96.5%; a dash where nothing is owed."""
+    return "—" if rate is None else f"{rate * 100:.1f}%"

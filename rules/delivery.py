@@ -1,0 +1,61 @@
+"""Whether a message may leave now, and to which contact it goes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+
+class Unsent(StrEnum):
+    """Why a planned message did not leave."""
+
+    FENCED = "fenced"  # the campaign is not live and the address is on no allow-list
+    OUTSIDE_WINDOW = "outside_window"
+    CAP_REACHED = "cap_reached"
+    NO_CONTACT = "no_contact"
+    NOTHING_LEFT = "nothing_left"  # everything it would have named was handed in
+    EXPIRED = "expired"
+    PAUSED = "paused"  # closed campaign: nothing is chased
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contact:
+    """A contact as far as choosing one goes."""
+
+    id: int
+    role: str
+    rank: int
+    address: str
+    bad: bool
+
+
+UNIT_ORDER = ("liaison", "duty", "responsible")
+RESPONSIBLE_FIRST = ("responsible", "liaison", "duty")
+OFFICE_ORDER = ("lead", "reviewer", "approver", "ops")
+
+
+def contact_order(notice: str) -> tuple[str, ...]:
+    """Return the roles in the order in which a notice tries them; the office's own follow a unit's."""
+    unit = RESPONSIBLE_FIRST if notice in ("escalation", "escalation_digest") else UNIT_ORDER
+    return (*unit, *OFFICE_ORDER)
+
+
+def choose_contact(contacts: Iterable[Contact], notice: str) -> Contact | None:
+    """Return the first working contact in the notice's order, or None."""
+    order = contact_order(notice)
+    usable = [c for c in contacts if not c.bad and c.role in order]
+    return min(usable, key=lambda c: (order.index(c.role), c.rank), default=None)
+
+
+def in_window(as_of: datetime, window: tuple[time, time], zone: ZoneInfo) -> bool:
+    """Whether the campaign's sending window is open."""
+    return window[0] <= as_of.astimezone(zone).time() < window[1]
+
+
+def is_allowed(address: str, allow_list: Sequence[str]) -> bool:
+    """Whether an address is on the allow-list, itself or by its @domain."""
+    lowered = address.lower()
+    return any(
+        lowered == entry.lower() or (entry.startswith("@") and lowered.endswith(entry.lower())) for entry in allow_list
+    )

@@ -1,0 +1,22 @@
+"""Tasks that fetch the mailbox and take in what came."""
+
+import asyncio
+from datetime import datetime
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from office.intake import Collected, drain_intake, fetch_mail
+from tasks.desk import act_of, premises
+
+
+@task(name="fetch mail", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=10)
+async def fetch_mailbox(as_of: datetime) -> int:
+    """Fetch the mailbox into intake rows, for whichever campaign; return how many mails were new."""
+    return await asyncio.to_thread(lambda act: fetch_mail(premises(), act), act_of("rule:collect", as_of))
+
+
+@task(name="take in mail", cache_policy=NO_CACHE)
+async def take_in_mail(campaign: str, as_of: datetime) -> Collected:
+    """Match, check, record and answer the campaign's waiting mails."""
+    return await asyncio.to_thread(lambda act: drain_intake(premises(), act, campaign), act_of("rule:collect", as_of))

@@ -1,0 +1,58 @@
+"""What every task needs: the premises built from settings, and the act in whose name it writes."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from prefect.runtime import flow_run
+
+from ledger.acts import Act
+from ledger.engine import Ledger
+from ledger.files import FileStore
+from office.premises import Premises
+from rules.timetable import utc
+from settings import Settings, settings
+
+
+def premises() -> Premises:
+    """Return the premises of this process, opened (and migrated) once per settings."""
+    return _open(settings())
+
+
+@lru_cache(maxsize=4)
+def _open(config: Settings) -> Premises:
+    secret = config.secret
+    for folder in (config.var_dir, config.maildir):
+        folder.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(config.ledger, durability=config.ledger_durability)
+    ledger.migrate()
+    return Premises(
+        ledger=ledger,
+        files=FileStore(config.var_dir / "files"),
+        templates=config.templates_dir,
+        campaigns=config.campaigns_dir,
+        reports=config.var_dir / "reports",
+        maildir=config.maildir,
+        received_by=config.intake_received_by,
+        secret=secret,
+        mail_domain=config.mail_domain,
+        mail_box=config.mail_box,
+        sender_name=config.sender_name,
+        allow_list=config.allow_list,
+        rehearsal=config.rehearsal,
+    )
+
+
+def act_of(actor: str, as_of: datetime) -> Act:
+    """Return the act of the current flow run; the moment of the campaign is the run's, the wall's is now."""
+    run_id = flow_run.id
+    return Act(actor=actor, as_of=as_of, wall=datetime.now(UTC), flow_run_id=str(run_id) if run_id else None)
+
+
+def moment_of(as_of: datetime | None) -> datetime:
+    """Resolve a run's moment once: what was given, or now.
+
+    Raises:
+        ValueError: the moment given has no zone.
+
+    """
+    return datetime.now(UTC) if as_of is None else utc(as_of)
