@@ -1,0 +1,198 @@
+"""What a campaign may not say, beyond what its types forbid: each check yields faults with their lines."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from definition.faults import Fault
+from definition.models import Audience, Campaign, Deliverable, DeliverableKind, Reminders
+from definition.roster import ADDRESS, OFFICE, Unit
+from definition.yaml_source import Source
+from rules.deadlines import recurring
+
+NOTICES = ("launch", "reminder", "receipt", "returned", "summary", "closing")
+PARTS = ("subject.txt", "body.txt", "body.html")
+
+
+def check_units(campaign: Campaign, units: Sequence[Unit], file: str) -> Iterator[Fault]:
+    """Yield unknown categories, codes given twice, superiors that do not exist, and cycles of superiors."""
+
+    def fault(unit: Unit, problem: str, remedy: str) -> Fault:
+        return Fault(file=file, line=unit.line, problem=problem, remedy=remedy)
+
+    by_code: dict[str, Unit] = {}
+    for unit in units:
+        if unit.category not in campaign.categories:
+            known = "、".join(campaign.categories)
+            yield fault(unit, f"{unit.code}: unknown category {unit.category!r}", f"use one of {known}")
+        if unit.code in by_code:
+            other = by_code[unit.code].line
+            yield fault(unit, f"code {unit.code} stands on line {other} already", "give each unit a code of its own")
+        by_code.setdefault(unit.code, unit)
+    for unit in units:
+        if unit.superior != OFFICE and unit.superior not in by_code:
+            yield fault(
+                unit, f"{unit.code}: superior {unit.superior!r} does not exist", f"give a unit's code or {OFFICE}"
+            )
+        elif _circles(unit, by_code):
+            yield fault(unit, f"{unit.code}: its superiors go round in a circle", f"let one of them end at {OFFICE}")
+
+
+def _circles(unit: Unit, by_code: Mapping[str, Unit]) -> bool:
+    seen, code = set(), unit.code
+    while code in by_code:
+        if code in seen:
+            return unit.code in seen and code == unit.code
+        seen.add(code)
+        code = by_code[code].superior
+    return False
+
+
+def check_campaign_values(campaign: Campaign, source: Source, notices: Path) -> Iterator[Fault]:
+    """Yield every fault of campaign.yaml that its types let pass."""
+    yield from _dates(campaign, source)
+    for number, deliverable in enumerate(campaign.deliverables):
+        yield from _deliverable(campaign, source, number, deliverable)
+    yield from _twice(campaign, source)
+    yield from _ladder(campaign, source)
+    yield from _addresses(campaign, source)
+    yield from _templates(campaign, source, notices)
+
+
+def _at(source: Source, *path: object) -> Callable[[str, str], Fault]:
+    line = source.line(*path)
+    return lambda problem, remedy: Fault(file=source.name, line=line, problem=problem, remedy=remedy)
+
+
+def _dates(campaign: Campaign, source: Source) -> Iterator[Fault]:
+    try:
+        ZoneInfo(campaign.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        yield _at(source, "zone")(f"unknown zone {campaign.zone!r}", "give an IANA name, as Asia/Shanghai")
+    if campaign.closes_on < campaign.issued_on:
+        yield _at(source, "closes_on")("the campaign closes before the circular's date", "mend one of the dates")
+    table = campaign.timetable
+    if table.launch.date() < campaign.issued_on:
+        yield _at(source, "timetable", "launch")("launch is before the circular's date", "launch on or after it")
+    if table.close.date() > campaign.closes_on:
+        yield _at(source, "timetable", "close")(f"close is after closes_on {campaign.closes_on}", "mend one of them")
+    if table.close <= table.launch:
+        yield _at(source, "timetable", "close")("close is not after launch", "mend one of them")
+    if campaign.sending.window[0] >= campaign.sending.window[1]:
+        yield _at(source, "sending", "window")("the sending window is empty", "give an earlier and a later time")
+    elif not campaign.sending.window[0] <= table.send_at < campaign.sending.window[1]:
+        yield _at(source, "timetable", "send_at")("send_at lies outside the sending window", "move one into the other")
+
+
+def _deliverable(campaign: Campaign, source: Source, number: int, item: Deliverable) -> Iterator[Fault]:
+    def fault(key: str, problem: str, remedy: str) -> Fault:
+        return _at(source, "deliverables", number, key)(f"{item.key}: {problem}", remedy)
+
+    if item.kind is DeliverableKind.FORM and item.form is None:
+        yield fault("kind", "a form without `form:`", "name the form's file")
+    if item.kind is DeliverableKind.FREE and (item.due or item.recurrence):
+        yield fault("due", "free materials have no deadline", "remove it, or make it a document")
+    if item.kind is not DeliverableKind.FREE and (item.due is None) == (item.recurrence is None):
+        yield fault("due", "needs a deadline: either due or recurrence", "give exactly one of them")
+    for category in item.owed_by.categories:
+        if category not in campaign.categories:
+            yield fault("owed_by", f"unknown category {category!r}", f"use one of {'、'.join(campaign.categories)}")
+    days = list(_due_days(item))
+    yield from _days(campaign, fault, item, days)
+    yield from _reminders(campaign, source, number, item, days)
+
+
+def _days(
+    campaign: Campaign, fault: Callable[[str, str, str], Fault], item: Deliverable, days: Sequence[date]
+) -> Iterator[Fault]:
+    if item.recurrence is not None and not days:
+        yield fault("recurrence", "gives no date", "give `from`, `until` and an RFC 5545 rule, as FREQ=WEEKLY;BYDAY=FR")
+    for day in days:
+        if day < campaign.issued_on:
+            yield fault("due", f"deadline {day} is before the circular's date {campaign.issued_on}", "mend it")
+        if day > campaign.closes_on:
+            yield fault("due", f"deadline {day} is after the close {campaign.closes_on}", "mend it, or close later")
+
+
+def _due_days(item: Deliverable) -> Iterator[date]:
+    if isinstance(item.due, datetime):
+        yield item.due.date()
+    elif item.due is not None:
+        yield item.due
+    if item.recurrence is not None and item.from_ is not None and item.until is not None:
+        try:
+            found = list(recurring(item.recurrence, first=item.from_, until=item.until))
+        except ValueError:
+            return
+        yield from (o.deadline.day for o in found if o.deadline is not None)
+
+
+def _reminders(
+    campaign: Campaign, source: Source, number: int, item: Deliverable, days: Sequence[date]
+) -> Iterator[Fault]:
+    own = item.reminders is not None
+    policy: Reminders = item.reminders or campaign.timetable.reminders
+    path: tuple[object, ...] = ("deliverables", number, "reminders") if own else ("timetable", "reminders")
+    for offset in policy.before:
+        if offset < 1:
+            yield _at(source, *path)(
+                f"{item.key}: a “before” reminder of {offset} days falls on or after its deadline",
+                "give days before it, from 1; use on_due_day for the day itself",
+            )
+        elif item.recurrence is None and any(day - timedelta(days=offset) < campaign.issued_on for day in days):
+            yield _at(source, *path)(
+                f"{item.key}: a reminder {offset} days before its deadline falls before the circular's date",
+                "remind later, or give the deliverable reminders of its own",
+            )
+    for offset in policy.after:
+        if offset < 1:
+            yield _at(source, *path)(f"{item.key}: an “after” reminder of {offset} days", "count working days from 1")
+
+
+def _twice(campaign: Campaign, source: Source) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for number, item in enumerate(campaign.deliverables):
+        if item.key in seen:
+            yield _at(source, "deliverables", number, "key")(f"deliverable {item.key!r} twice", "rename one")
+        seen.add(item.key)
+
+
+def _ladder(campaign: Campaign, source: Source) -> Iterator[Fault]:
+    ladder = campaign.timetable.escalation
+    last = 0
+    for number, rung in enumerate(ladder):
+        if rung.after <= last:
+            yield _at(source, "timetable", "escalation", number)(
+                f"rung {number + 1} comes {rung.after} working days after due, not later than the rung before",
+                "let each rung come later than the one before",
+            )
+        last = rung.after
+    if not ladder or ladder[-1].audience is not Audience.OFFICE:
+        yield _at(source, "timetable", "escalation")(
+            "the ladder ends at nobody of the office: a silent unit would be forgotten",
+            "let its last rung have audience: office",
+        )
+
+
+def _addresses(campaign: Campaign, source: Source) -> Iterator[Fault]:
+    for role in ("lead", "reviewers", "approvers", "ops"):
+        for number, person in enumerate(getattr(campaign.office, role)):
+            if not ADDRESS.fullmatch(person.email):
+                yield _at(source, "office", role, number)(
+                    f"{person.email!r} is no e-mail address", "give one; the ladder ends there"
+                )
+    if not ADDRESS.fullmatch(campaign.contact.email):
+        yield _at(source, "contact", "email")(f"{campaign.contact.email!r} is no e-mail address", "give one")
+
+
+def _templates(campaign: Campaign, source: Source, notices: Path) -> Iterator[Fault]:
+    wanted: list[tuple[str, tuple[object, ...]]] = [(name, ("key",)) for name in NOTICES]
+    ladder = campaign.timetable.escalation
+    wanted += [(rung.notice, ("timetable", "escalation", n)) for n, rung in enumerate(ladder)]
+    for name, path in wanted:
+        missing = [part for part in PARTS if not (notices / name / part).is_file()]
+        if missing:
+            yield _at(source, *path)(
+                f"notice {name!r} has no {', '.join(missing)}", f"add templates/email/{name}/ or mend the name"
+            )

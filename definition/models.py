@@ -1,0 +1,227 @@
+"""A campaign as its YAML says it. Unknown keys are refused; instances are frozen and dump to plain JSON."""
+
+import hashlib
+import json
+from datetime import date, datetime, time
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from rules.calendar import WorkCalendar
+from rules.forms import Form
+
+ONE_FORMAT = "write 2020-06-05, or “2020-06-05 16:00”"
+
+
+def _due(value: object) -> object:
+    """Keep a bare date a date: pydantic would make midnight of it."""
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            return date.fromisoformat(text) if len(text) == len("2020-06-05") else datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError(f"{value!r} is no date; {ONE_FORMAT}") from None
+    return value
+
+
+def _local(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise ValueError(f"{value!r} is no local date and time; write “2020-05-27 15:00”") from None
+    return value
+
+
+Due = Annotated[date | datetime, BeforeValidator(_due)]
+LocalMoment = Annotated[datetime, BeforeValidator(_local)]
+
+
+class Part(BaseModel):
+    """Base of all parts: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Person(Part):
+    """Somebody of the office."""
+
+    name: str
+    email: str
+    phone: str = ""
+
+
+class ContactPoint(Part):
+    """Whom units ask; printed in every mail."""
+
+    name: str
+    phone: str
+    email: str
+    fax: str = ""
+    hours: str = ""
+
+
+class Office(Part):
+    """The office that runs the campaign."""
+
+    name: str
+    lead: tuple[Person, ...] = Field(min_length=1)
+    reviewers: tuple[Person, ...] = ()
+    approvers: tuple[Person, ...] = ()
+    ops: tuple[Person, ...] = ()
+
+
+class DeliverableKind(StrEnum):
+    """What is handed in."""
+
+    FORM = "form"
+    DOCUMENT = "document"
+    FREE = "free"  # voluntary: pictures, video, text; any time, any number
+
+
+class OwedBy(Part):
+    """Who owes a deliverable: everyone, or the units of some categories and some more."""
+
+    everyone: bool = False
+    categories: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all(cls, value: object) -> object:
+        return {"everyone": True} if value == "all" else value
+
+
+class Reminders(Part):
+    """When units are reminded: calendar days before, on the day, working days after."""
+
+    before: tuple[int, ...] = ()
+    on_due_day: bool = False
+    after: tuple[int, ...] = ()
+
+
+class Deliverable(Part):
+    """A kind of report: due once, or recurring by an RFC 5545 rule, or (free) at any time."""
+
+    key: str = Field(pattern=r"[a-z][a-z0-9_-]*")
+    title: str
+    label: str = ""
+    kind: DeliverableKind
+    form: str | None = None
+    due: Due | None = None
+    recurrence: str | None = None
+    from_: date | None = Field(default=None, alias="from")
+    until: date | None = None
+    due_time: time | None = None
+    owed_by: OwedBy
+    reminders: Reminders | None = None
+    nil_return: bool = False
+
+
+class Audience(StrEnum):
+    """Who hears of a silent unit."""
+
+    UNIT = "unit"
+    SUPERIOR = "superior"
+    OFFICE = "office"
+
+
+class Rung(Part):
+    """A level of the escalation ladder: working days after due, audience, notice."""
+
+    after: int = Field(ge=1)
+    audience: Audience
+    notice: str
+
+
+class Timetable(Part):
+    """The dated steps and the policies from which the others are computed. All times are local."""
+
+    send_at: time
+    launch: LocalMoment
+    collect_at: tuple[time, ...] = (time(8, 30),)
+    reminders: Reminders = Reminders()
+    escalation: tuple[Rung, ...] = ()
+    consolidate: tuple[LocalMoment, ...] = ()
+    close: LocalMoment
+
+
+class Sending(Part):
+    """When mail may leave, and how many chase mails an address gets a day over all campaigns."""
+
+    window: tuple[time, time] = (time(8, 30), time(18, 0))
+    daily_cap: int = Field(default=2, ge=1)
+
+
+class Joiners(Part):
+    """A unit that joins owes what fell due before within so many working days."""
+
+    working_days: int = Field(default=3, ge=1)
+
+
+class Attachment(Part):
+    """A file sent with the launch notice; its hash is taken when the campaign is loaded."""
+
+    file: str
+    title: str
+    sha256: str = ""
+    file_name: str = ""
+    media_type: str = ""
+
+
+class CalendarDays(Part):
+    """The days of the working calendar that the campaign was launched with."""
+
+    holidays: tuple[date, ...] = ()
+    makeup_days: tuple[date, ...] = ()
+    years: tuple[int, ...] = ()
+
+
+class Campaign(Part):
+    """A whole campaign."""
+
+    key: str = Field(pattern=r"[a-z0-9][a-z0-9-]*")
+    title: str
+    theme: str = ""
+    issuer: str
+    issued_on: date
+    opens_on: date
+    closes_on: date
+    zone: str
+    calendar: str = "cn"
+    contact: ContactPoint
+    categories: tuple[str, ...] = Field(min_length=1)
+    roster: str
+    office: Office
+    deliverables: tuple[Deliverable, ...] = Field(min_length=1)
+    timetable: Timetable
+    sending: Sending = Sending()
+    joiners: Joiners = Joiners()
+    attachments: tuple[Attachment, ...] = ()
+    forms: dict[str, Form] = Field(default_factory=dict)  # filled by the loader, by the path written in `form:`
+    calendar_days: CalendarDays = CalendarDays()  # filled by the loader
+
+    def dump(self) -> dict[str, Any]:
+        """Return the campaign as plain JSON; :meth:`model_validate` of it gives an equal campaign."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def digest(self) -> str:
+        """Return the sha256 of the canonical JSON."""
+        canonical = json.dumps(self.dump(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def work_calendar(self) -> WorkCalendar:
+        """Return the working calendar."""
+        days = self.calendar_days
+        return WorkCalendar(
+            holidays=frozenset(days.holidays), makeup_days=frozenset(days.makeup_days), years=frozenset(days.years)
+        )
+
+    def deliverable(self, key: str) -> Deliverable:
+        """Return a deliverable by its key."""
+        return next(d for d in self.deliverables if d.key == key)
+
+    def form_of(self, deliverable: Deliverable) -> Form | None:
+        """Return the form of a deliverable, if it has one."""
+        return self.forms.get(deliverable.form) if deliverable.form else None
