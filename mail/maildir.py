@@ -1,0 +1,64 @@
+"""A Maildir: what a mail server delivers into. Mails move within it, and are never deleted."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+from mail.parsing import received_headers
+
+DELIVERED = re.compile(r"^(\d{9,11})\.")
+_serial = count(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """A mail as it lies in the mailbox: its unique name, its bytes, and when our own server received it."""
+
+    uid: str
+    raw: bytes
+    received_at: datetime
+
+
+def read_new(maildir: Path, *, received_by: str) -> Iterator[Fetched]:
+    """Yield the mails in new/, oldest first.
+
+    Received is the topmost Received header if our own server (``received_by``) wrote it, else the delivery time
+    that the file's name begins with; never the Date header, which is the sender's to choose.
+    """
+    folder = maildir / "new"
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        raw = path.read_bytes()
+        yield Fetched(uid=path.name, raw=raw, received_at=_received_at(raw, path, received_by))
+
+
+def _received_at(raw: bytes, path: Path, received_by: str) -> datetime:
+    first = next(iter(received_headers(raw)), None)
+    if first is not None and first.by == received_by.lower():
+        return first.at
+    delivered = DELIVERED.match(path.name)
+    seconds = float(delivered.group(1)) if delivered else path.stat().st_mtime
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def mark_taken(maildir: Path, uid: str) -> None:
+    """Move a mail from new/ to cur/ as seen, after what it says was committed."""
+    target = maildir / "cur"
+    target.mkdir(parents=True, exist_ok=True)
+    (maildir / "new" / uid).rename(target / f"{uid}:2,S")
+
+
+def deliver(maildir: Path, raw: bytes, at: datetime) -> str:
+    """Deliver a mail as a mail server would: written in tmp/, then renamed into new/. Return its unique name."""
+    for name in ("tmp", "new", "cur"):
+        (maildir / name).mkdir(parents=True, exist_ok=True)
+    uid = f"{int(at.timestamp())}.M{next(_serial):06d}P{os.getpid()}.muster"
+    part = maildir / "tmp" / uid
+    part.write_bytes(raw)
+    part.rename(maildir / "new" / uid)
+    return uid
