@@ -231,9 +231,10 @@ def repair(session: Session, premises: Premises, act: Act, campaign: str) -> int
     items = outbox.items_of(session, [m.id for m in lost])
     news = []
     for message in lost:
-        usable = [c for c in contacts_of(session, message.party_id) if c.bad_since is None]
-        if not usable:
-            continue
+        contacts = contacts_of(session, message.party_id)
+        at_fault = any(c.id == message.contact_id and c.bad_since is not None for c in contacts)
+        if not at_fault or all(c.bad_since is not None for c in contacts):
+            continue  # refused for what we are or sent, not for the address; or nobody is left to write to
         again = tuple(ItemDue(obligation_id=i.obligation_id, rung=i.rung, due=i.due_at) for i in items[message.id])
         news.append(
             NewMessage(

@@ -1,0 +1,184 @@
+"""What the templates of mails are told, and the renderer. Templates decide nothing; they only say it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignLines:
+    """The campaign as units know it."""
+
+    title: str
+    theme: str
+    issuer: str
+    period_text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactLines:
+    """Whom units ask."""
+
+    name: str
+    phone: str
+    email: str
+    hours: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartyLines:
+    """To whom the mail goes."""
+
+    name: str
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemLine:
+    """One thing the unit owes, with its state. ``asked`` marks what this mail is about."""
+
+    title: str
+    label: str
+    due_text: str
+    state_text: str
+    overdue_text: str = ""
+    note: str = ""
+    open: bool = True
+    asked: bool = False
+    voluntary: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingLine:
+    """One finding, in sentences."""
+
+    severity_text: str
+    place: str
+    field: str
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerLine:
+    """What became of one file handed in."""
+
+    title: str
+    version: int
+    state: str  # accepted, queried, returned
+    state_text: str
+    received_text: str
+    timely_text: str
+    file_name: str
+    findings: tuple[FindingLine, ...] = ()
+    more_findings: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The answer to a hand-in: the files recorded, and the sentences about those that could not be."""
+
+    lines: tuple[AnswerLine, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigestRow:
+    """One silent unit and one thing it owes."""
+
+    unit_name: str
+    unit_code: str
+    category: str
+    title: str
+    due_text: str
+    overdue_text: str
+    contact_text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TallyRow:
+    """A line of the rates."""
+
+    category: str
+    owed: int
+    reported: int
+    on_time: int
+    late: int
+    returned: int
+    missing: int
+    report_rate_text: str
+    on_time_rate_text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LetterContext:
+    """Everything a template may say."""
+
+    notice: str
+    campaign: CampaignLines
+    contact: ContactLines
+    party: PartyLines
+    to_name: str
+    token_shown: str
+    reply_address: str
+    why: str
+    date_text: str
+    items: tuple[ItemLine, ...] = ()
+    attachments: tuple[str, ...] = ()
+    answer: Answer | None = None
+    digest: tuple[DigestRow, ...] = ()
+    tally: tuple[TallyRow, ...] = ()
+    rung_text: str = ""
+    final: bool = False
+    sample: bool = False
+
+    @property
+    def asked(self) -> tuple[ItemLine, ...]:
+        """The items this mail is about."""
+        return tuple(item for item in self.items if item.asked)
+
+    @property
+    def others_open(self) -> tuple[ItemLine, ...]:
+        """What else the unit still owes."""
+        return tuple(item for item in self.items if item.open and not item.asked and not item.voluntary)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """A mail's three texts."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class Renderer:
+    """The mail templates of a folder: ``<notice>/{subject.txt,body.txt,body.html}``."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read templates from a folder; an undefined name is an error, HTML is escaped."""
+        self._templates = Environment(
+            loader=FileSystemLoader(folder),
+            undefined=StrictUndefined,
+            autoescape=lambda name: name is not None and name.endswith(".html"),
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+
+    def render(self, context: LetterContext) -> Rendered:
+        """Return the texts of a mail.
+
+        Raises:
+            ValueError: the subject came out on more than one line.
+
+        """
+        subject, text, html = (
+            self._templates.get_template(f"{context.notice}/{part}").render(m=context)
+            for part in ("subject.txt", "body.txt", "body.html")
+        )
+        subject = subject.strip()
+        if "\n" in subject or "\r" in subject:
+            raise ValueError(f"the subject of {context.notice} came out on more than one line")
+        return Rendered(subject=("【样张】" if context.sample else "") + subject, text=text, html=html)
