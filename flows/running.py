@@ -15,9 +15,7 @@ from tasks.tally import Tally
 
 StepFlow = Callable[[str, datetime | None], Awaitable[Tally]]
 
-FLOWS: dict[str, StepFlow] = {
-    flow.name: flow for flow in (launch, collect, remind, escalate, consolidate, deliver)
-}
+FLOWS: dict[str, StepFlow] = {flow.name: flow for flow in (launch, collect, remind, escalate, consolidate, deliver)}
 
 
 async def run_step(kind: str, campaign: str, as_of: datetime | None = None) -> Tally:

@@ -131,6 +131,8 @@ def _record_checked(session: Session, act: Act, submission_id: int, file_id: int
                 "code": f.code,
                 "sheet": f.sheet[:100],
                 "cell": f.cell,
+                "row": f.row,
+                "column": f.column,
                 "field": f.field[:300],
                 "read": f.read[:500],
                 "params": dict(f.params),

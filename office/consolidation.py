@@ -1,1 +1,266 @@
 """Consolidation: the workbook and the one-page summary, from what the ledger holds."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from documents.summary import write_summary
+from documents.values import (
+    ConsolidatedBook,
+    DeliverableSheet,
+    FormFigures,
+    MissingLine,
+    SourcedFigure,
+    StateLine,
+    Summary,
+)
+from documents.workbook import write_consolidated
+from ledger import audit
+from ledger.acts import Act
+from ledger.campaigns import close_campaign
+from ledger.facts import load_obligations, party_names
+from ledger.tables import ContactRow, FigureRow, FileRow, FindingRow, PartyKind, PartyRow, SubmissionRow
+from office import wording
+from office.composing import XLSX, campaign_lines, contact_text
+from office.planning import Planned, plan_summary
+from office.premises import Premises
+from office.rulebook import Rulebook, open_book
+from rules.forms import FindingCode
+from rules.obligations import (
+    Obligation,
+    Standing,
+    Version,
+    counting_version,
+    is_on_time,
+    is_owed,
+    standing,
+    was_corrected_late,
+)
+from rules.rates import Totals, totals
+
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Counting:
+    """An obligation with the version that counts for it and the file that version consists of."""
+
+    obligation: Obligation
+    version: Version
+    submission: SubmissionRow
+    file: FileRow
+
+
+def consolidate_campaign(session: Session, premises: Premises, act: Act, campaign: str) -> Planned:
+    """Write workbook and summary, keep them by hash and under reports/, and plan the mails that carry them."""
+    row, book = open_book(session, campaign)
+    final = act.as_of >= book.close_at
+    obligations = load_obligations(session, row.id)
+    parties = party_names(session, row.id)
+    counting = _counting(session, obligations)
+    stamp = f"{act.as_of.astimezone(book.zone):%Y%m%d-%H%M}"
+    written = [
+        (f"{book.campaign.title}汇总表-{stamp}.xlsx", XLSX,
+         write_consolidated(_book(session, act, book, obligations, parties, counting))),
+        (f"{book.campaign.title}报送情况-{stamp}.docx", DOCX,
+         write_summary(_summary(act, book, obligations, parties, counting, final=final))),
+    ]  # fmt: skip
+    attachments = []
+    for name, media_type, content in written:
+        sha256 = premises.files.put(content)
+        folder = premises.reports / campaign
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+        attachments.append({"name": name, "media_type": media_type, "sha256": sha256})
+    planned = plan_summary(session, premises, act, campaign, attachments, final=final)
+    if planned.planned:
+        audit.append(session, act, "campaign.consolidated", {"files": attachments, "final": final}, campaign_id=row.id)
+    if final:
+        close_campaign(session, act, row)
+    return planned
+
+
+def _counting(session: Session, obligations: Sequence[Obligation]) -> dict[int, _Counting]:
+    """Return the counting version of each obligation that has one, returned ones left out."""
+    wanted = {
+        (ob.id, version.number): (ob, version)
+        for ob in obligations
+        if (version := counting_version(ob.versions)) is not None and standing(ob) is not Standing.RETURNED
+    }
+    query = select(SubmissionRow, FileRow).join(FileRow, FileRow.submission_id == SubmissionRow.id)
+    found = {}
+    for submission, file in session.execute(query):
+        key = (submission.obligation_id, submission.version)
+        if key in wanted:
+            ob, version = wanted[key]
+            found[ob.id] = _Counting(obligation=ob, version=version, submission=submission, file=file)
+    return found
+
+
+def _by_category(book: Rulebook, obligations: Sequence[Obligation]) -> tuple[tuple[str, Totals], ...]:
+    return tuple((c, totals(o for o in obligations if o.category == c)) for c in book.campaign.categories)
+
+
+def _book(
+    session: Session,
+    act: Act,
+    book: Rulebook,
+    obligations: Sequence[Obligation],
+    parties: dict[int, PartyRow],
+    counting: dict[int, _Counting],
+) -> ConsolidatedBook:
+    dated = [ob for ob in obligations if not ob.voluntary]
+    lines: dict[str, list[StateLine]] = defaultdict(list)
+    for ob in dated:
+        lines[ob.deliverable].append(_state(book, ob, parties[ob.party_id], counting.get(ob.id)))
+    campaign = book.campaign
+    return ConsolidatedBook(
+        title=campaign.title,
+        issuer=campaign.issuer,
+        as_of=wording.moment_text(act.as_of, book.zone),
+        categories=_by_category(book, obligations),
+        deliverables=tuple(
+            DeliverableSheet(title=f"{d.label}{d.title}", lines=tuple(lines[d.key]))
+            for d in campaign.deliverables
+            if d.key in lines
+        ),
+        forms=tuple(_form_figures(session, book, parties, counting)),
+        missing=tuple(_missing(session, act, book, dated, parties)),
+        voluntary=tuple(
+            _state(book, ob, parties[ob.party_id], counting.get(ob.id)) for ob in obligations if ob.voluntary
+        ),
+    )
+
+
+def _state(book: Rulebook, ob: Obligation, party: PartyRow, counts: _Counting | None) -> StateLine:
+    on_time = is_on_time(ob)
+    timeliness = {None: "", True: "按时", False: "迟报"}[on_time]
+    return StateLine(
+        code=party.code,
+        unit=party.name,
+        category=party.category,
+        occurrence="" if ob.occurrence == "once" or ob.voluntary else ob.occurrence,
+        due=wording.due_text(ob.due, book.zone),
+        state=wording.STANDING[standing(ob)],
+        received=wording.moment_text(counts.version.received_at, book.zone) if counts else "",
+        timeliness="按时（退回后补正）" if was_corrected_late(ob) else timeliness,
+        version=str(counts.version.number) if counts else "",
+        channel=wording.CHANNEL[counts.submission.channel] if counts else "",
+        file_name=counts.file.name if counts else "",
+    )
+
+
+def _form_figures(
+    session: Session, book: Rulebook, parties: dict[int, PartyRow], counting: dict[int, _Counting]
+) -> Iterable[FormFigures]:
+    by_submission = {c.submission.id: c for c in counting.values()}
+    figures: dict[int, list[FigureRow]] = defaultdict(list)
+    for figure in session.scalars(select(FigureRow).order_by(FigureRow.id)):
+        if figure.submission_id in by_submission:
+            figures[figure.submission_id].append(figure)
+    queries: dict[int, list[FindingRow]] = defaultdict(list)
+    unusable = (FindingCode.APPROXIMATE, FindingCode.EMPTY_LIKE)  # the other queries leave their figure in the totals
+    for finding in session.scalars(select(FindingRow).where(FindingRow.code.in_(unusable))):
+        if finding.submission_id in by_submission:
+            queries[finding.submission_id].append(finding)
+    for deliverable in book.campaign.deliverables:
+        form = book.campaign.form_of(deliverable)
+        if form is None:
+            continue
+        mine = [c for c in counting.values() if c.obligation.deliverable == deliverable.key]
+        queried: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for c in mine:
+            for finding in queries[c.submission.id]:
+                queried[finding.row, finding.column].append(parties[c.obligation.party_id].name)
+        yield FormFigures(
+            form=form,
+            figures=tuple(
+                _sourced(figure, c, parties[c.obligation.party_id], form.title)
+                for c in mine
+                for figure in figures[c.submission.id]
+            ),
+            queried={key: tuple(units) for key, units in queried.items()},
+        )
+
+
+def _sourced(figure: FigureRow, counts: _Counting, party: PartyRow, form: str) -> SourcedFigure:
+    number = figure.number
+    return SourcedFigure(
+        code=party.code,
+        unit=party.name,
+        category=party.category,
+        occurrence="" if counts.obligation.occurrence == "once" else counts.obligation.occurrence,
+        form=form,
+        row=figure.row,
+        column=figure.column,
+        number=int(number) if number is not None and float(number).is_integer() else number,
+        text=figure.text,
+        version=counts.version.number,
+        file_name=counts.file.name,
+        sha256=counts.file.sha256,
+        sheet=figure.sheet,
+        cell=figure.cell,
+    )
+
+
+def _missing(
+    session: Session, act: Act, book: Rulebook, obligations: Sequence[Obligation], parties: dict[int, PartyRow]
+) -> Iterable[MissingLine]:
+    owing: dict[int, list[Obligation]] = defaultdict(list)
+    for ob in obligations:
+        if is_owed(ob):
+            owing[ob.party_id].append(ob)
+    contacts: dict[int, list[ContactRow]] = defaultdict(list)
+    for contact in session.scalars(select(ContactRow).order_by(ContactRow.rank)):
+        contacts[contact.party_id].append(contact)
+    titles = {d.key: d.title for d in book.campaign.deliverables}
+    today = act.as_of.astimezone(book.zone).date()
+    for party_id, mine in owing.items():
+        party = parties[party_id]
+        superior = parties.get(party.superior_id) if party.superior_id is not None else None
+        overdue = [
+            (today - ob.due.astimezone(book.zone).date()).days + 1 for ob in mine if ob.due and ob.due <= act.as_of
+        ]
+        yield MissingLine(
+            code=party.code,
+            unit=party.name,
+            category=party.category,
+            superior=superior.name if superior else "",
+            contact=contact_text(contacts[party_id]),
+            missing="、".join(
+                titles[ob.deliverable] + ("（退回待补正）" if standing(ob) is Standing.RETURNED else "") for ob in mine
+            ),
+            overdue_days=max(overdue, default=0),
+        )
+
+
+def _summary(
+    act: Act,
+    book: Rulebook,
+    obligations: Sequence[Obligation],
+    parties: dict[int, PartyRow],
+    counting: dict[int, _Counting],
+    *,
+    final: bool,
+) -> Summary:
+    missing: dict[str, list[str]] = defaultdict(list)
+    for ob in obligations:
+        if is_owed(ob) and ob.due is not None and ob.due <= act.as_of:
+            missing[book.campaign.deliverable(ob.deliverable).title].append(parties[ob.party_id].name)
+    local = act.as_of.astimezone(book.zone)
+    return Summary(
+        title=book.campaign.title,
+        issuer=book.campaign.issuer,
+        period=campaign_lines(book.campaign).period_text,
+        as_of=wording.moment_text(act.as_of, book.zone),
+        date=f"{local.year}年{local.month}月{local.day}日",
+        categories=_by_category(book, obligations),
+        highlights=(),
+        missing=tuple((title, tuple(units)) for title, units in missing.items()),
+        units=sum(p.kind == PartyKind.UNIT and p.left_at is None for p in parties.values()),
+        voluntary=sum(ob.voluntary and ob.id in counting for ob in obligations),
+        final=final,
+    )

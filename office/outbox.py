@@ -115,17 +115,13 @@ def _live(message: MessageRow, items: Sequence[ItemRow], obligations: Mapping[in
     """Return the items still worth saying: of a chase, those still owed under the due instant it was planned for."""
     if message.notice not in CHASES:
         return list(items)
-    return [
-        item
-        for item in items
-        if (ob := obligations[item.obligation_id]) and is_owed(ob) and ob.due == item.due_at
-    ]
+    return [item for item in items if (ob := obligations[item.obligation_id]) and is_owed(ob) and ob.due == item.due_at]
 
 
 class _Gate:
     """Whether a message may leave now, and to which contact. Counts what this shard itself sends."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         session: Session,
         premises: Premises,
@@ -201,9 +197,7 @@ def _address(message: MessageRow, contact: Contact, act: Act) -> None:
     message.dated_at = message.dated_at or act.as_of
 
 
-def record_outcomes(
-    session: Session, act: Act, shard: Shard, outcomes: Sequence[tuple[int, Outcome]]
-) -> Delivered:
+def record_outcomes(session: Session, act: Act, shard: Shard, outcomes: Sequence[tuple[int, Outcome]]) -> Delivered:
     """Record what came of a shard; an address that the relay refuses is marked bad."""
     results = [
         Result(message_id=id_, state=MessageState(str(outcome.state)), code=outcome.code, text=outcome.text)

@@ -114,7 +114,13 @@ def outlook(premises: Premises, campaign: str, as_of: datetime, *, replay: bool)
             plan: Plan = decide(session, row, book, kind, act, replay=replay)
             for notice in plan.notices:
                 rungs = ", ".join(sorted({item.rung for item in notice.items}))
-                found.mails.append((kind, f"{names[notice.party_id].code} {names[notice.party_id].name}",
-                                    notice.notice, f"{len(notice.items)} items: {rungs}"))
+                found.mails.append(
+                    (
+                        kind,
+                        f"{names[notice.party_id].code} {names[notice.party_id].name}",
+                        notice.notice,
+                        f"{len(notice.items)} items: {rungs}",
+                    )
+                )
             found.skips[kind] = {str(skip): count for skip, count in plan.skips.items()}
     return found

@@ -206,6 +206,8 @@ class Finding:
     code: FindingCode
     sheet: str = ""
     cell: str = ""
+    row: str = ""  # keys, where the finding is about one cell
+    column: str = ""
     field: str = ""  # what a person calls the place: “启动仪式 组织收看或举办（场次）”
     read: str = ""  # what stood there, shortened
     params: Mapping[str, str] = made_of(default_factory=dict)

@@ -31,7 +31,7 @@ class Tally:
     skips: Mapping[str, int] = field(default_factory=dict)
 
 
-async def publish_tally(  # noqa: PLR0913  one argument a source of counts
+async def publish_tally(
     campaign: str,
     step: str,
     moment: datetime,
@@ -63,7 +63,9 @@ async def publish_tally(  # noqa: PLR0913  one argument a source of counts
 def _markdown(tally: Tally) -> str:
     house = premises()
     templates = Environment(
-        loader=FileSystemLoader(house.templates / "artifacts"), undefined=StrictUndefined, autoescape=False  # noqa: S701  markdown, not HTML
+        loader=FileSystemLoader(house.templates / "artifacts"),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701  markdown, not HTML
     )
     with house.ledger.reading() as session:
         title, zone, totals = overall(session, tally.campaign)

@@ -67,6 +67,8 @@ class FindingRow(Written, Base):
     code: Mapped[str] = mapped_column(String(32))
     sheet: Mapped[str] = mapped_column(String(100))
     cell: Mapped[str] = mapped_column(String(16))
+    row: Mapped[str] = mapped_column(String(64))
+    column: Mapped[str] = mapped_column(String(64))
     field: Mapped[str] = mapped_column(String(300))
     read: Mapped[str] = mapped_column(String(500))
     params: Mapped[dict[str, Any]]

@@ -315,6 +315,8 @@ def upgrade() -> None:
         sa.Column("code", sa.String(length=32), nullable=False),
         sa.Column("sheet", sa.String(length=100), nullable=False),
         sa.Column("cell", sa.String(length=16), nullable=False),
+        sa.Column("row", sa.String(length=64), nullable=False),
+        sa.Column("column", sa.String(length=64), nullable=False),
         sa.Column("field", sa.String(length=300), nullable=False),
         sa.Column("read", sa.String(length=500), nullable=False),
         sa.Column("params", sa.JSON(), nullable=False),
