@@ -49,6 +49,7 @@ class IncomingMail:
     references: tuple[str, ...] = ()
     from_address: str = ""
     from_name: str = ""
+    reply_to: str = ""
     recipients: tuple[str, ...] = ()
     subject: str = ""
     text: str = ""
@@ -71,6 +72,7 @@ def parse_mail(raw: bytes) -> IncomingMail:
         references=tuple(MESSAGE_ID.findall(_header(message, "References"))),
         from_address=addresses[-1].lower() if addresses else "",
         from_name=re.sub(r"<[^>]*>$", "", sender).strip().strip('"'),
+        reply_to=next(iter(ADDRESS.findall(_header(message, "Reply-To"))), ""),
         recipients=tuple(
             a.lower() for name in RECIPIENT_HEADERS for a in ADDRESS.findall(_header(message, name, every=True))
         ),

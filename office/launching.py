@@ -39,25 +39,25 @@ def load(premises: Premises, campaign: str) -> LoadedCampaign:
 
     """
     return load_campaign(
-        find_folder(premises, campaign),
+        find_folder(premises.campaigns, campaign),
         calendars=premises.campaigns / "calendar",
         notices=premises.templates / "email",
     )
 
 
-def find_folder(premises: Premises, campaign: str) -> Path:
+def find_folder(campaigns: Path, campaign: str) -> Path:
     """Return the folder of a campaign given by key or path.
 
     Raises:
         FileNotFoundError: there is none, with the folders that there are.
 
     """
-    for folder in (premises.campaigns / campaign, Path(campaign)):
+    for folder in (campaigns / campaign, Path(campaign)):
         if (folder / "campaign.yaml").is_file():
             return folder
-    known = sorted(p.parent.name for p in premises.campaigns.glob("*/campaign.yaml"))
+    known = sorted(p.parent.name for p in campaigns.glob("*/campaign.yaml"))
     raise FileNotFoundError(
-        f"no campaign {campaign!r}: there is no {premises.campaigns / campaign}/campaign.yaml. "
+        f"no campaign {campaign!r}: there is no {campaigns / campaign}/campaign.yaml. "
         f"Known campaigns: {', '.join(known) or 'none'}"
     )
 

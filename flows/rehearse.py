@@ -1,0 +1,157 @@
+"""Rehearse: the whole month by moving the clock, through the same flows as production."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from definition.models import DeliverableKind
+from deployments.stage import JOINS_AFTER_DAYS, Stage
+from flows.running import run_step
+from ledger.acts import Act
+from office.accounts import Accounts, accounts_of
+from office.handin import IncomingFile, hand_in_on_behalf
+from office.launching import join_unit
+from rehearsal.recount import read_lines, recount
+from rules.deadlines import local_instant
+from rules.timetable import Step, StepKind
+from tasks.desk import premises
+
+OPERATOR = "staff:rehearsal"
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Something that must hold after the month, and what was found."""
+
+    name: str
+    holds: bool
+    found: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsed:
+    """The month as it went."""
+
+    accounts: Accounts
+    checks: tuple[Check, ...]
+    workbook: Path | None
+    summary: Path | None
+    runs: int
+
+
+async def rehearse(stage: Stage, progress: Progress, *, twice: bool = False) -> Rehearsed:
+    """Walk the real timetable; ``twice`` runs every step two times, and then the whole sequence again."""
+    steps = _steps(stage)
+    runs = 0
+    for number, step in enumerate(steps, start=1):
+        progress(number, len(steps), f"{step.kind} {step.subject}")
+        await asyncio.to_thread(_let_the_world_act, stage, step.moment)
+        for _ in range(2 if twice else 1):
+            await run_step(step.kind, stage.key, step.moment)
+            runs += 1
+    if twice:
+        before = dict(stage.world.post_office.counts)
+        for step in steps:
+            await run_step(step.kind, stage.key, step.moment)
+            runs += 1
+        again = _check("a second pass over the whole month sends nothing", before, dict(stage.world.post_office.counts))
+    checks = [*await asyncio.to_thread(_checks, stage), *([again] if twice else [])]
+    with premises().ledger.reading() as session:
+        accounts = accounts_of(session, stage.key)
+    reports = premises().reports / stage.key
+    return Rehearsed(
+        accounts=accounts,
+        checks=tuple(checks),
+        workbook=_newest(reports, ".xlsx"),
+        summary=_newest(reports, ".docx"),
+        runs=runs,
+    )
+
+
+def _steps(stage: Stage) -> tuple[Step, ...]:
+    """Return the timetable, with a launch of its own for the newcomer on the day it joins."""
+    steps = list(stage.book.steps)
+    if stage.newcomer is not None:
+        joins = _joins_at(stage)
+        later = next((i for i, s in enumerate(steps) if s.moment > joins), len(steps))
+        steps.insert(later, Step(kind=StepKind.LAUNCH, moment=joins, subject=f"新增单位 {stage.newcomer.name}"))
+    return tuple(steps)
+
+
+def _joins_at(stage: Stage) -> datetime:
+    day = stage.book.launch_at.astimezone(stage.book.zone).date() + timedelta(days=JOINS_AFTER_DAYS)
+    return local_instant(day, stage.book.hours.send_at, stage.book.zone) + timedelta(hours=1)
+
+
+def _let_the_world_act(stage: Stage, moment: datetime) -> None:
+    """Move the world, then do what staff would have done meanwhile: note calls, enrol the newcomer."""
+    stage.world.advance_to(moment)
+    house = premises()
+    act = Act.now(OPERATOR, moment)
+    while stage.world.calls:
+        call = stage.world.calls.pop(0)
+        with house.ledger.writing() as session:
+            hand_in_on_behalf(
+                session,
+                house,
+                act,
+                stage.key,
+                call.code,
+                (IncomingFile(name=call.file.name.partition("-")[2], content=call.file.read_bytes()),),
+                channel="phone",
+                received_at=call.at,
+                grounds="单位来电报送，由值班人员代为录入",
+            )
+    if stage.newcomer is not None and moment == _joins_at(stage):
+        with house.ledger.writing() as session:
+            join_unit(session, act, stage.key, stage.newcomer, "新设单位，自本日起参加活动")
+
+
+def _checks(stage: Stage) -> list[Check]:
+    """Return what must hold, each from two sides that do not know each other where there are two."""
+    house = premises()
+    with house.ledger.reading() as session:
+        accounts = accounts_of(session, stage.key)
+    taken = stage.world.post_office.counts["from_office"]
+    open_states = {s: n for s, n in accounts.messages.items() if s in ("planned", "claimed", "deferred")}
+    checks = [
+        _check("mails the post office took = mails the ledger says were sent", taken, accounts.taken_by_relay),
+        _check("no notice twice to one address", accounts.said_twice, 0),
+        _check("every unit told of the launch", list(accounts.untold), []),
+        _check("no chasing after a report", accounts.chased_after_report, 0),
+        _check("no message left unaccounted for", open_states, {}),
+        _check("the audit trail verifies", accounts.audit.fault, ""),
+    ]
+    return [*checks, *_recounts(stage, house.reports / stage.key)]
+
+
+def _recounts(stage: Stage, reports: Path) -> list[Check]:
+    """Compare the totals in the workbook with a recount from the files that the units sent."""
+    workbook = _newest(reports, ".xlsx")
+    checks = []
+    for deliverable in stage.book.campaign.deliverables:
+        form = stage.book.campaign.form_of(deliverable)
+        statistics = form is not None and any(c.title == "统计内容" for c in form.columns)
+        if workbook is None or deliverable.kind is not DeliverableKind.FORM or form is None or not statistics:
+            continue
+        counted = recount(stage.world.sent, deliverable.title)
+        printed = read_lines(workbook, "合计", sheet=f"{form.title}汇总")
+        checks.append(_check(f"{deliverable.title}: workbook = recount from the units' files", printed, counted))
+    return checks
+
+
+def _check(name: str, found: object, wanted: object) -> Check:
+    text = (
+        f"{found}"
+        if not isinstance(found, dict) or len(found) < 6
+        else f"{len(found)} lines, sum {sum(found.values())}"
+    )
+    return Check(name=name, holds=found == wanted, found=text if found == wanted else f"{found} ≠ {wanted}"[:400])
+
+
+def _newest(folder: Path, suffix: str) -> Path | None:
+    found = sorted(folder.glob(f"*{suffix}"), key=lambda p: p.name) if folder.is_dir() else []
+    return found[-1] if found else None
