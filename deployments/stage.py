@@ -62,7 +62,7 @@ def set_stage(campaign: str, *, units: int | None, seed: int, out: Path) -> Stag
         start=book.launch_at - timedelta(hours=1),
         zone=ZoneInfo(loaded.campaign.zone),
         intake=out / "var" / "intake",
-        domain="office.example",
+        intake_address="muster@office.example",
         seed=seed,
     )
     dealt = deal([u.code for u in roster], seed)
@@ -87,6 +87,7 @@ def _environment(out: Path, campaigns: Path, port: int) -> dict[str, str]:
         "MUSTER_TEMPLATES_DIR": str(settings().templates_dir),
         "MUSTER_SIGNING_SECRET": secrets.token_urlsafe(),
         "MUSTER_MAIL_DOMAIN": "office.example",
+        "MUSTER_MAIL_BOX": "muster",
         "MUSTER_SMTP_HOST": LOOPBACK,
         "MUSTER_SMTP_PORT": str(port),
         "MUSTER_SMTP_TLS": "none",
@@ -99,8 +100,7 @@ def _environment(out: Path, campaigns: Path, port: int) -> dict[str, str]:
 def choose_units(units: Sequence[Unit], count: int) -> list[Unit]:
     """Return the first units of a roster, or more of the same kind; superiors that are left out become the office."""
     chosen = list(units[:count])
-    for number in range(len(chosen), count):
-        chosen.append(_double(units[number % len(units)], number))
+    chosen += [_double(units[number % len(units)], number) for number in range(len(chosen), count)]
     codes = {u.code for u in chosen}
     return [u if u.superior in codes else replace(u, superior=OFFICE) for u in chosen]
 
@@ -135,7 +135,7 @@ def _write_roster(path: Path, units: Sequence[Unit]) -> None:
 
 
 def default_out(seed: int) -> Path:
-    """Return a folder for a rehearsal that does not exist yet: rehearsals/seed-1, seed-1-2 …"""
+    """Return a folder for a rehearsal that does not exist yet: rehearsals/seed-1, then rehearsals/seed-1-2."""
     base = HOUSE / "rehearsals"
     names = (f"seed-{seed}" if n == 1 else f"seed-{seed}-{n}" for n in range(1, 10_000))
     return next(base / name for name in names if not (base / name).exists())

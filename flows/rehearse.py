@@ -19,6 +19,7 @@ from rules.timetable import Step, StepKind
 from tasks.desk import premises
 
 OPERATOR = "staff:rehearsal"
+SHOWN = 200  # characters of what was found
 Progress = Callable[[int, int, str], None]
 
 
@@ -144,12 +145,11 @@ def _recounts(stage: Stage, reports: Path) -> list[Check]:
 
 
 def _check(name: str, found: object, wanted: object) -> Check:
-    text = (
-        f"{found}"
-        if not isinstance(found, dict) or len(found) < 6
-        else f"{len(found)} lines, sum {sum(found.values())}"
-    )
-    return Check(name=name, holds=found == wanted, found=text if found == wanted else f"{found} ≠ {wanted}"[:400])
+    if found != wanted:
+        return Check(name=name, holds=False, found=f"{found} ≠ {wanted}"[:SHOWN])
+    long = isinstance(found, dict) and len(str(found)) > SHOWN
+    text = f"{len(found)} lines, sum {sum(found.values())}" if isinstance(found, dict) and long else f"{found}"
+    return Check(name=name, holds=True, found=text)
 
 
 def _newest(folder: Path, suffix: str) -> Path | None:

@@ -20,7 +20,7 @@ RECIPIENT_HEADERS = ("Delivered-To", "X-Original-To", "Envelope-To", "To", "Cc")
 BY = re.compile(r"\bby\s+([^\s;()]+)", re.IGNORECASE)
 MAX_PARTS = 200
 
-Parsed = Message[str, str]
+Parsed = Message  # generic for the type checker only
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -141,25 +141,39 @@ class _Gate:
         self._contacts: dict[int, list[Contact]] = {}
 
     def verdict(self, message: MessageRow, live: Sequence[ItemRow], *, had_items: bool, cap: int) -> Contact | Unsent:
+        """Return the contact to write to, or why the message does not leave."""
+        over = self._over(message, live, had_items=had_items)
+        if over is not None:
+            return over
+        contact = choose_contact(self._contacts_of(message.party_id), message.notice)
+        if contact is None:
+            return Unsent.NO_CONTACT
+        return self._shut(message, contact, cap) or contact
+
+    def _over(self, message: MessageRow, live: Sequence[ItemRow], *, had_items: bool) -> Unsent | None:
+        """Return why a message will never leave."""
         if message.expires_at is not None and self._act.as_of >= message.expires_at:
             return Unsent.EXPIRED
         if had_items and not live:
             return Unsent.NOTHING_LEFT
         if message.mail_class == MailClass.CHASE and self._campaign.state == CampaignState.CLOSED:
             return Unsent.PAUSED
-        contact = choose_contact(self._contacts_of(message.party_id), message.notice)
-        if contact is None:
-            return Unsent.NO_CONTACT
+        return None
+
+    def _shut(self, message: MessageRow, contact: Contact, cap: int) -> Unsent | None:
+        """Return why a message has to wait: fence, window, cap."""
         allowed = self._campaign.live or self._premises.rehearsal
         if not allowed and not is_allowed(contact.address, self._premises.allow_list):
             return Unsent.FENCED
-        if message.mail_class != MailClass.REPLY and not self._open:
+        if message.mail_class == MailClass.REPLY:
+            return None
+        if not self._open:
             return Unsent.OUTSIDE_WINDOW
         if message.mail_class == MailClass.CHASE:
             if self._chased_today(contact.address) >= cap:
                 return Unsent.CAP_REACHED
             self._chased[contact.address] += 1
-        return contact
+        return None
 
     def _contacts_of(self, party_id: int) -> list[Contact]:
         if party_id not in self._contacts:

@@ -1,6 +1,7 @@
 """The post office: real SMTP on loopback. It stamps the world's time, delivers, refuses, and returns."""
 
 import re
+from asyncio import Server
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
@@ -11,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP as SMTPServer
+from aiosmtpd.smtp import SMTP as SMTPServer  # noqa: N811  aiosmtpd's class
 from aiosmtpd.smtp import Envelope, Session
 
 from mail.maildir import deliver
@@ -22,15 +23,25 @@ UNSAFE = re.compile(r"[^A-Za-z0-9.@_-]")
 MAX_MAIL = 50 * 1024 * 1024
 
 
+class _AnyPort(Controller):
+    """A controller on a port that the system chose; aiosmtpd knocks on port 0 otherwise."""
+
+    def _trigger_server(self) -> None:
+        if isinstance(self.server, Server):
+            self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()  # type: ignore[no-untyped-call]
+
+
 class PostOffice:
     """Takes mail on a free port of loopback. Mail to the office goes to its Maildir, the rest to unit mailboxes."""
 
-    def __init__(self, clock: WorldClock, *, mails: Path, intake: Path, intake_domain: str, hostname: str) -> None:
+    def __init__(self, clock: WorldClock, *, mails: Path, intake: Path, intake_address: str, hostname: str) -> None:
         """Prepare; ``mails`` receives each unit mail as .eml, ``intake`` is the office's Maildir."""
         self._clock = clock
         self._mails = mails
         self._intake = intake
-        self._domain = intake_domain.lower()
+        box, _, domain = intake_address.lower().partition("@")
+        self._is_intake = re.compile(rf"{re.escape(box)}(\+[^@]*)?@{re.escape(domain)}").fullmatch
         self._hostname = hostname
         self._lock = Lock()
         self._serial: Counter[str] = Counter()
@@ -38,7 +49,7 @@ class PostOffice:
         self.refuses: set[str] = set()
         self.returns: set[str] = set()
         self.on_delivery: Callable[[str, Path], None] = lambda _address, _path: None
-        self._controller = Controller(
+        self._controller = _AnyPort(
             self, hostname=LOOPBACK, port=0, data_size_limit=MAX_MAIL, ident="rehearsal post office"
         )
 
@@ -53,10 +64,7 @@ class PostOffice:
     @property
     def port(self) -> int:
         """Where it listens."""
-        server = self._controller.server
-        if server is None:
-            raise RuntimeError("the post office is not open")
-        port: int = server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+        port: int = self._controller.port
         return port
 
     async def handle_RCPT(  # noqa: N802  aiosmtpd's name
@@ -79,7 +87,7 @@ class PostOffice:
 
     def _take(self, envelope_from: str, address: str, raw: bytes) -> None:
         stamped = self._stamped(raw, address)
-        if address.endswith("@" + self._domain):
+        if self._is_intake(address):
             with self._lock:
                 self.counts["to_office"] += 1
                 deliver(self._intake, stamped, self._clock.now)

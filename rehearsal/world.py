@@ -50,11 +50,13 @@ class Call:
 class World:
     """Everything outside the office. Moved only by :meth:`advance_to`; the same seed gives the same month."""
 
-    def __init__(self, *, out: Path, start: datetime, zone: ZoneInfo, intake: Path, domain: str, seed: int) -> None:
+    def __init__(
+        self, *, out: Path, start: datetime, zone: ZoneInfo, intake: Path, intake_address: str, seed: int
+    ) -> None:
         """Prepare; mails and files go below ``out``."""
         self.clock = WorldClock(now=start)
         self.post_office = PostOffice(
-            self.clock, mails=out / "mails", intake=intake, intake_domain=domain, hostname="mx.office.example"
+            self.clock, mails=out / "mails", intake=intake, intake_address=intake_address, hostname="mx.office.example"
         )
         self.post_office.on_delivery = self._delivered
         self.sent: list[SentFile] = []

@@ -20,20 +20,10 @@ async def deliver_shard(campaign: str, as_of: datetime, passed_over: int) -> Del
     Safe to run twice: a message is claimed before it is sent, and one lost in between is listed, not sent again.
     """
     shard = await asyncio.to_thread(_claim, campaign, as_of, passed_over)
-    config = settings()
-    server = SmtpServer(
-        host=config.smtp_host,
-        port=config.smtp_port,
-        tls=config.smtp_tls,
-        username=config.smtp_username,
-        password=config.smtp_password.get_secret_value(),
-        local_hostname=config.mail_domain,
-        timeout_s=config.smtp_timeout_s,
-        final_timeout_s=config.smtp_final_timeout_s,
-    )
     outcomes: list[tuple[int, Outcome]] = []
     if shard.envelopes:
-        async with SmtpPool(server, connections=min(config.smtp_connections, len(shard.envelopes))) as pool:
+        connections = settings().smtp_connections
+        async with SmtpPool(relay(), connections=min(connections, len(shard.envelopes))) as pool:
             outcomes = [pair async for pair in pool.send_all(shard.envelopes)]
     return await asyncio.to_thread(_record, as_of, shard, outcomes)
 
@@ -61,3 +51,18 @@ def _repair(campaign: str, as_of: datetime) -> int:
     house, act = premises(), act_of("rule:deliver", as_of)
     with house.ledger.writing() as session:
         return repair(session, house, act, campaign)
+
+
+def relay() -> SmtpServer:
+    """Return the relay as settings name it."""
+    config = settings()
+    return SmtpServer(
+        host=config.smtp_host,
+        port=config.smtp_port,
+        tls=config.smtp_tls,
+        username=config.smtp_username,
+        password=config.smtp_password.get_secret_value(),
+        local_hostname=config.mail_domain,
+        timeout_s=config.smtp_timeout_s,
+        final_timeout_s=config.smtp_final_timeout_s,
+    )

@@ -1,0 +1,61 @@
+"""What waits for a person, and what was done about a unit."""
+
+import json
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ledger.errors import UnknownParty
+from ledger.tables import AuditRow, CampaignRow, IntakeRow, IntakeState, PartyRow
+
+SHOWN = 160
+
+
+def waiting_for_a_person(session: Session) -> list[tuple[str, ...]]:
+    """Return the mails in the staff queue, oldest first, as lines of text."""
+    query = (
+        select(IntakeRow, CampaignRow.key, PartyRow.code, PartyRow.name)
+        .outerjoin(CampaignRow, CampaignRow.id == IntakeRow.campaign_id)
+        .outerjoin(PartyRow, PartyRow.id == IntakeRow.party_id)
+        .where(IntakeRow.state == IntakeState.QUEUED)
+        .order_by(IntakeRow.received_at)
+    )
+    return [
+        (
+            str(row.id),
+            f"{row.received_at:%Y-%m-%d %H:%M}",
+            key or "—",
+            f"{code} {name}" if code else "—",
+            row.kind,
+            row.from_address,
+            row.subject,
+            row.reason,
+        )
+        for row, key, code, name in session.execute(query)
+    ]
+
+
+def trail_of(session: Session, code: str, campaign: str | None) -> list[tuple[str, ...]]:
+    """Return the audit entries of a unit, as lines of text.
+
+    Raises:
+        UnknownParty: no campaign has a unit of that code.
+
+    """
+    parties = select(PartyRow.id).join(CampaignRow, CampaignRow.id == PartyRow.campaign_id).where(PartyRow.code == code)
+    if campaign is not None:
+        parties = parties.where(CampaignRow.key == campaign)
+    ids = session.scalars(parties).all()
+    if not ids:
+        raise UnknownParty(f"no unit {code!r} takes part in {campaign or 'any campaign'}")
+    rows = session.scalars(select(AuditRow).where(AuditRow.party_id.in_(ids)).order_by(AuditRow.seq))
+    return [
+        (
+            str(row.seq),
+            f"{row.as_of:%Y-%m-%d %H:%M}",
+            row.actor,
+            row.verb,
+            json.dumps(row.detail, ensure_ascii=False)[:SHOWN],
+        )
+        for row in rows
+    ]

@@ -1,0 +1,80 @@
+"""Samples of every notice, with the campaign's own facts, for the operator's eyes before anything goes out."""
+
+from datetime import datetime
+
+from office import wording
+from office.composing import WHY, campaign_lines, contact_lines, tally_row
+from office.letters import Answer, AnswerLine, DigestRow, FindingLine, ItemLine, LetterContext, PartyLines
+from office.rulebook import Rulebook
+from rules.rates import Totals
+
+NOTICES = tuple(WHY)
+TOTALS = Totals(owed=285, reported=270, on_time=262, late=8, returned=3, missing=12, queried=2)
+
+
+def sample_context(book: Rulebook, notice: str, reply_address: str, at: datetime) -> LetterContext:
+    """Return a plausible context of a notice."""
+    zone = book.zone
+    items = tuple(
+        ItemLine(
+            title=d.title,
+            label=d.label,
+            due_text=wording.due_text(book.due(book.occurrences[d.key][0]) if book.occurrences[d.key] else None, zone),
+            state_text="未报" if number < 2 else "已报",  # noqa: PLR2004  two open, the rest done
+            overdue_text="已逾期2天" if number == 0 and notice.startswith("escalation") else "",
+            open=number < 2,  # noqa: PLR2004
+            asked=number < 2,  # noqa: PLR2004
+            voluntary=not book.occurrences[d.key],
+        )
+        for number, d in enumerate(book.campaign.deliverables)
+    )
+    return LetterContext(
+        notice=notice,
+        campaign=campaign_lines(book.campaign),
+        contact=contact_lines(book.campaign),
+        party=PartyLines(name="某某街道办事处", code="SAMPLE"),
+        to_name="",
+        token_shown="P3F-ABCDEFGHIJ",
+        reply_address=reply_address,
+        why=WHY[notice],
+        date_text=wording.moment_text(at, zone),
+        items=items,
+        attachments=("附件2活动计划表.xlsx", "报送截止时间.ics"),
+        answer=_answer(items[0].title, flawed=notice == "returned"),
+        digest=(
+            DigestRow(
+                unit_name="某某街道办事处",
+                unit_code="SAMPLE",
+                category=book.campaign.categories[0],
+                title=items[0].title,
+                due_text=items[0].due_text,
+                overdue_text="已逾期4天",
+                contact_text="022-00000000，duty@unit.example",
+            ),
+        ),
+        tally=(tally_row("合计", TOTALS),),
+        rung_text="主管",
+        final=False,
+        sample=True,
+    )
+
+
+def _answer(title: str, *, flawed: bool) -> Answer:
+    finding = FindingLine(
+        severity_text="强制",
+        place="活动进展情况统计表!E7",
+        field="启动仪式 参加（人次） 数量",
+        problem="读到“若干”，不是数字。",
+        remedy="请只填阿拉伯数字，文字说明写在备注栏。",
+    )
+    line = AnswerLine(
+        title=title,
+        version=1,
+        state="returned" if flawed else "accepted",
+        state_text="退回，请更正后重报" if flawed else "已接收",
+        received_text="5月29日 16:20",
+        timely_text="按时",
+        file_name=f"{title}.xlsx",
+        findings=(finding,) if flawed else (),
+    )
+    return Answer(lines=(line,))
