@@ -26,7 +26,8 @@ app = App(
     help="Run a reporting campaign: launch, remind, collect, escalate, consolidate.",
     version_flags=["--version"],
 )
-out = Console(highlight=False)
+# Piped into a file or pager there is no width to ask for; tables of Chinese names need some room.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
 err = Console(stderr=True, highlight=False)
 
 
@@ -252,9 +253,7 @@ def mail(campaign: str, *, to_me: str) -> None:
 
 
 @app.command(name="hand-in")
-def hand_in(
-    campaign: str, unit: str, *files: Path, received: str, grounds: str, channel: str = "phone"
-) -> None:
+def hand_in(campaign: str, unit: str, *files: Path, received: str, grounds: str, channel: str = "phone") -> None:
     """Hand in for a unit that called, came, or sent paper.
 
     Args:

@@ -35,8 +35,8 @@ def load_calendar(calendars: Path, country: str, years: Iterable[int]) -> tuple[
             )
             continue
         value = read_yaml(path, name).value
-        holidays.extend(day for days in value["holidays"].values() for day in days)
-        makeup_days.extend(day for days in value["makeup_days"].values() for day in days)
+        holidays.extend(date.fromisoformat(day) for days in value["holidays"].values() for day in days)
+        makeup_days.extend(date.fromisoformat(day) for days in value["makeup_days"].values() for day in days)
         known.append(year)
     days = CalendarDays(holidays=tuple(sorted(holidays)), makeup_days=tuple(sorted(makeup_days)), years=tuple(known))
     return days, warnings

@@ -134,19 +134,24 @@ def _reminders(
     own = item.reminders is not None
     policy: Reminders = item.reminders or campaign.timetable.reminders
     path: tuple[object, ...] = ("deliverables", number, "reminders") if own else ("timetable", "reminders")
+    said_of_another = not own and number > 0  # a fault of the common policy is said once
     for offset in policy.before:
-        if offset < 1:
+        if offset < 1 and not said_of_another:
             yield _at(source, *path)(
                 f"{item.key}: a “before” reminder of {offset} days falls on or after its deadline",
                 "give days before it, from 1; use on_due_day for the day itself",
             )
-        elif item.recurrence is None and any(day - timedelta(days=offset) < campaign.issued_on for day in days):
+        elif (
+            offset > 0
+            and item.recurrence is None
+            and any(day - timedelta(days=offset) < campaign.issued_on for day in days)
+        ):
             yield _at(source, *path)(
                 f"{item.key}: a reminder {offset} days before its deadline falls before the circular's date",
                 "remind later, or give the deliverable reminders of its own",
             )
     for offset in policy.after:
-        if offset < 1:
+        if offset < 1 and not said_of_another:
             yield _at(source, *path)(f"{item.key}: an “after” reminder of {offset} days", "count working days from 1")
 
 

@@ -187,6 +187,7 @@ class Campaign(Part):
     issuer: str
     issued_on: date
     opens_on: date
+    ends_on: date | None = None  # of the activities themselves; the campaign closes later
     closes_on: date
     zone: str
     calendar: str = "cn"

@@ -10,6 +10,16 @@ import yaml
 from definition.faults import Fault, FaultyCampaign
 
 
+class TextDates(yaml.SafeLoader):
+    """Leaves dates as text: a 31st of June is then a fault with a line, not a crash inside the reader."""
+
+
+TextDates.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """A YAML file: its name for messages, its value, and where each part of it stands."""
@@ -48,7 +58,7 @@ def read_yaml(path: Path, name: str) -> Source:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        root, value = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+        root, value = yaml.compose(text, Loader=TextDates), yaml.load(text, Loader=TextDates)  # noqa: S506  a SafeLoader
     except FileNotFoundError:
         raise FaultyCampaign(
             [Fault(file=name, line=None, problem="is not there", remedy="put the file in place")]

@@ -218,9 +218,9 @@ def _figures(workbook: Workbook, book: ConsolidatedBook, figures: FormFigures) -
 
 
 def _short(form: Form, row: Row, column_title: str) -> str:
-    unit = row.unit or row.labels.get("unit", "")
+    unit = row.unit
     many = len(form.entry_columns) > 1
-    measure = f"（{unit}）" if unit and unit not in form.row_name(row) else ""
+    measure = f"（{unit}）" if unit else ""
     return f"{form.row_name(row)}{measure}{f' {column_title}' if many else ''}"
 
 

@@ -25,7 +25,7 @@ def load_obligations(
 
     ``known_at`` leaves out what was made or handed in for a later moment, so that a past decision can be replayed.
     """
-    versions = _versions(session, campaign_id, known_at)
+    versions = _versions(session, campaign_id, known_at, party_id)
     query = (
         select(ObligationRow, PartyRow.superior_id, PartyRow.category, PartyRow.left_at, DeliverableRow.key)
         .join(PartyRow, PartyRow.id == ObligationRow.party_id)
@@ -55,12 +55,16 @@ def load_obligations(
     ]
 
 
-def _versions(session: Session, campaign_id: int, known_at: datetime | None) -> dict[int, tuple[Version, ...]]:
+def _versions(
+    session: Session, campaign_id: int, known_at: datetime | None, party_id: int | None
+) -> dict[int, tuple[Version, ...]]:
     query = (
         select(SubmissionRow.obligation_id, SubmissionRow.version, SubmissionRow.received_at, SubmissionRow.state)
         .join(ObligationRow, ObligationRow.id == SubmissionRow.obligation_id)
         .where(ObligationRow.campaign_id == campaign_id)
     )
+    if party_id is not None:
+        query = query.where(ObligationRow.party_id == party_id)
     if known_at is not None:
         query = query.where(SubmissionRow.received_at <= known_at, SubmissionRow.as_of <= known_at)
     found: dict[int, tuple[Version, ...]] = {}

@@ -257,7 +257,7 @@ def _template(digest: str, key: str, book: Rulebook) -> FormTemplate:
 
 def campaign_lines(campaign: Campaign) -> CampaignLines:
     """Return the campaign as mails name it."""
-    first, last = campaign.opens_on, campaign.closes_on
+    first, last = campaign.opens_on, campaign.ends_on or campaign.closes_on
     return CampaignLines(
         title=campaign.title,
         theme=campaign.theme,

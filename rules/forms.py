@@ -139,8 +139,9 @@ class Form:
         return tuple(c for c in self.columns if not c.label)
 
     def row_name(self, row: Row) -> str:
-        """Return the row as a person would call it: its labels in the order of the columns, numbering left out."""
-        return " ".join(row.labels[c.key] for c in self.label_columns if c.key in row.labels and c.key != "no")
+        """Return the row as a person would call it: its labels in order, numbering and unit of measure left out."""
+        labels = (row.labels[c.key] for c in self.label_columns if c.key in row.labels and c.key != "no")
+        return " ".join(label for label in labels if label and label != row.unit)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,13 +80,19 @@ def said_index(said: Iterable[Said]) -> SaidAt:
 
 
 def launches_due(obligations: Iterable[Obligation], said: SaidAt) -> Plan:
-    """Return the launch notice for every party that was not told of each obligation it has."""
+    """Return the launch notice for every party that was not told of the launch.
+
+    A new due instant (an extension) or a new occurrence is no second launch: a party is told once.
+    """
     skips: Counter[Skip] = Counter()
     items: dict[int, list[ItemDue]] = {}
-    for ob in obligations:
-        if (reason := _outside(ob)) is not None and reason is not Skip.VOLUNTARY:
+    every = list(obligations)
+    announced = {obligation_id for obligation_id, rung, _ in said if rung == "launch"}
+    told = {ob.party_id for ob in every if ob.id in announced}
+    for ob in every:
+        if (reason := _outside(ob)) is not None:
             skips[reason] += 1
-        elif (ob.id, "launch", ob.due) in said:
+        elif ob.party_id in told:
             skips[Skip.SAID] += 1
         else:
             items.setdefault(ob.party_id, []).append(ItemDue(obligation_id=ob.id, rung="launch", due=ob.due))

@@ -65,7 +65,7 @@ def test_migrations_and_models_agree(ledger: Ledger, tmp_path: Path) -> None:
 
 
 def test_a_naive_instant_is_refused(ledger: Ledger, campaign: int) -> None:
-    with pytest.raises(StatementError, match="has no zone"), ledger.writing() as session:
+    with pytest.raises(StatementError, match="has no zone"), ledger.writing() as session:  # noqa: PT012
         session.execute(text("SELECT 1"))
         party = session.scalars(select(PartyRow)).first()
         assert party is not None
@@ -111,7 +111,7 @@ def test_a_superseded_message_makes_room_for_another(ledger: Ledger, campaign: i
 
 
 def test_a_failed_transaction_leaves_nothing(ledger: Ledger, campaign: int) -> None:
-    with pytest.raises(ZeroDivisionError), ledger.writing() as session:
+    with pytest.raises(ZeroDivisionError), ledger.writing() as session:  # noqa: PT012
         new = NewMessage(party_id=1, notice="launch", occasion="launch")
         plan_messages(session, ACT, campaign, "office.example", [new])
         raise ZeroDivisionError

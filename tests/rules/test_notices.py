@@ -185,6 +185,11 @@ def test_a_unit_that_joined_is_told_of_the_launch_and_the_others_not_again() -> 
     assert plan.skips == {Skip.SAID: 1}
 
 
+def test_neither_an_extension_nor_a_picture_handed_in_is_a_second_launch() -> None:
+    said = said_index([Said(obligation_id=1, rung="launch", due=SUNDAY_DUE, at=LAUNCH)])
+    assert launches_due([owing(1, due=FRIDAY_DUE), owing(2, due=None)], said).notices == ()
+
+
 RUNS = st.lists(st.integers(0, 24 * 45), min_size=1, max_size=40).map(sorted)
 
 

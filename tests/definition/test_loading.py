@@ -1,0 +1,147 @@
+"""A campaign folder: loaded whole, or refused with every fault at once."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from definition.calendars import load_calendar
+from definition.loading import Report, check_campaign, load_campaign
+from definition.models import Campaign
+from definition.renew_calendar import year_as_yaml
+from definition.roster import read_roster
+
+Edit = Callable[[Path], None]
+
+
+@pytest.fixture
+def folder(house: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(house / "campaigns" / "safety-month-2020", tmp_path / "campaign"))
+
+
+def report_on(folder: Path, house: Path) -> Report:
+    return check_campaign(folder, calendars=house / "campaigns" / "calendar", notices=house / "templates" / "email")
+
+
+def replace(name: str, old: str, new: str) -> Edit:
+    def edit(folder: Path) -> None:
+        path = folder / name
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    return edit
+
+
+def test_the_shipped_campaign_has_57_units_and_no_fault(house: Path) -> None:
+    report = report_on(house / "campaigns" / "safety-month-2020", house)
+    assert report.faults == ()
+    assert report.loaded is not None
+    assert len(report.loaded.units) == 57
+    campaign = report.loaded.campaign
+    assert Campaign.model_validate(campaign.dump()) == campaign
+    assert Campaign.model_validate(campaign.dump()).digest() == campaign.digest()
+
+
+def test_a_second_campaign_with_a_gbk_roster_loads(house: Path) -> None:
+    loaded = load_campaign(
+        house / "tests" / "campaigns" / "flood-season-2023",
+        calendars=house / "campaigns" / "calendar",
+        notices=house / "templates" / "email",
+    )
+    assert [u.name for u in loaded.units] == ["桐溪镇", "桐溪水库", "岭脚水库"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "line"),
+    [
+        (replace("units.csv", "BH002,天津港保税区安委会,开发区", "BH002,天津港保税区安委会,开发区域"),
+         "units.csv:3: BH002: unknown category '开发区域' — use one of 开发区、成员单位、街镇、有关单位"),
+        (replace("units.csv", "BH003,", "BH002,"),
+         "units.csv:4: code BH002 stands on line 3 already — give each unit a code of its own"),
+        (replace("units.csv", "街镇,BH025,lead.bh036", "街镇,BH999,lead.bh036"),
+         "units.csv:37: BH036: superior 'BH999' does not exist — give a unit's code or OFFICE"),
+        (replace("units.csv", "成员单位,OFFICE,lead.bh025", "成员单位,BH036,lead.bh025"),
+         "units.csv:26: BH025: its superiors go round in a circle — let one of them end at OFFICE"),
+        (replace("campaign.yaml", "due: 2020-06-05", "due: 2020-05-01"),
+         "campaign.yaml:35: scheme: deadline 2020-05-01 is before the circular's date 2020-05-27 — mend it"),
+        (replace("campaign.yaml", "due: 2020-06-05", "due: 2020-08-01"),
+         "campaign.yaml:35: scheme: deadline 2020-08-01 is after the close 2020-07-10 — mend it, or close later"),
+        (replace("campaign.yaml", "audience: office,", "audience: unit,"),
+         "campaign.yaml:45: the ladder ends at nobody of the office: a silent unit would be forgotten"
+         " — let its last rung have audience: office"),
+        (replace("campaign.yaml", "before: [2]", "before: [-1]"),
+         "campaign.yaml:44: plan: a “before” reminder of -1 days falls on or after its deadline"
+         " — give days before it, from 1; use on_due_day for the day itself"),
+        (replace("campaign.yaml", "notice: escalation}", "notice: thunder}"),
+         "campaign.yaml:46: notice 'thunder' has no subject.txt, body.txt, body.html"
+         " — add templates/email/thunder/ or mend the name"),
+        (replace("campaign.yaml", "theme: ", "themes: "),
+         "campaign.yaml:4: unknown key 'themes' in themes — remove it or mend its spelling"),
+        (replace("campaign.yaml", "send_at: ", "sendat: "),
+         "campaign.yaml:41: unknown key 'sendat' in timetable.sendat — remove it or mend its spelling"),
+        (replace("campaign.yaml", "due: 2020-06-05", "due: 2020-06-31"),
+         "campaign.yaml:35: deliverables.2.due: "),
+        (replace("campaign.yaml", "zone: Asia/Shanghai", "zone: Asia/Shangri-La"),
+         "campaign.yaml:10: unknown zone 'Asia/Shangri-La' — give an IANA name, as Asia/Shanghai"),
+        (replace("campaign.yaml", "calendar: cn", "calendar: xx"),
+         "campaign.yaml:11: unknown calendar 'xx' — use one of cn"),
+        (replace("campaign.yaml", "forms/annex2.yaml", "forms/annex9.yaml"),
+         "campaign.yaml:33: plan: form forms/annex9.yaml is not there — add it or mend the path"),
+        (replace("campaign.yaml", "填报说明.docx", "没有.docx"),
+         "campaign.yaml:55: attachment attachments/没有.docx is not there — add it or mend the path"),
+        (replace("forms/annex4.yaml", "left: hazards_fixed", "left: hazards_mixed"),
+         "check names unknown row 'hazards_mixed' — mend the key"),
+        (replace("campaign.yaml", "key: safety-month-2020", "key: [safety"),
+         "campaign.yaml:3: is not YAML: "),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named_with_file_line_and_remedy(folder: Path, house: Path, edit: Edit, line: str) -> None:
+    edit(folder)
+    report = report_on(folder, house)
+    assert report.loaded is None
+    assert any(line in str(fault) for fault in report.errors), "\n".join(map(str, report.faults))
+
+
+def test_every_fault_is_found_at_once(folder: Path, house: Path) -> None:
+    replace("units.csv", "BH003,", "BH002,")(folder)
+    replace("campaign.yaml", "zone: Asia/Shanghai", "zone: Nowhere/Here")(folder)
+    replace("campaign.yaml", "calendar: cn", "calendar: xx")(folder)
+    assert len(report_on(folder, house).errors) == 3
+
+
+def test_a_bad_or_missing_address_is_a_warning_and_no_stop(folder: Path, house: Path) -> None:
+    replace("units.csv", "duty.bh001@unit.example", "duty.bh001 at unit")(folder)
+    replace("units.csv", "lead.bh002@unit.example,duty.bh002@unit.example", ",")(folder)
+    report = report_on(folder, house)
+    assert report.loaded is not None
+    assert [str(f) for f in report.loaded.warnings] == [
+        "units.csv:2: BH001 天津经济技术开发区安委会: duty address 'duty.bh001 at unit' is no e-mail address"
+        " — mend it; mails to it cannot leave",
+        "units.csv:3: BH002 天津港保税区安委会 has no working address — add one, or be ready to telephone",
+    ]
+
+
+def test_a_roster_may_be_a_workbook(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(["代码", "单位名称", "类别", "主管单位", "联络员邮箱"])
+    sheet.append(["A1", "甲", "乡镇", "OFFICE", "a@x.example"])
+    book.save(tmp_path / "units.xlsx")
+    units, faults = read_roster(tmp_path / "units.xlsx", "units.xlsx")
+    assert (units[0].code, units[0].contacts[0].address, faults) == ("A1", "a@x.example", [])
+
+
+def test_a_year_without_holidays_warns_with_the_way_to_renew(house: Path) -> None:
+    days, warnings = load_calendar(house / "campaigns" / "calendar", "cn", [2020, 2039])
+    assert days.years == (2020,)
+    assert "renew_calendar 2039" in str(warnings[0])
+
+
+@pytest.mark.parametrize("year", range(2020, 2027))
+def test_the_shipped_holidays_are_those_of_their_source(house: Path, year: int) -> None:
+    stored = (house / "campaigns" / "calendar" / "cn" / f"{year}.yaml").read_text(encoding="utf-8")
+    fresh = year_as_yaml(year)
+    assert stored.split("\nyear:")[1] == fresh.split("\nyear:")[1]
