@@ -99,7 +99,7 @@ def test_an_empty_form_is_one_fault_not_fifty() -> None:
     assert [f.code for f in checked.findings] == [FindingCode.EMPTY_FORM]
 
 
-def with_cell(value: object, cell: str = "E6") -> Checked:
+def with_cell(value: str | float | None, cell: str = "E6") -> Checked:
     book = opened(filled(PROGRESS))
     book.worksheets[0][cell] = value
     return judged(saved(book))[1]
@@ -118,7 +118,9 @@ def with_cell(value: object, cell: str = "E6") -> Checked:
         ("12场", FindingCode.NORMALISED, Severity.INFO),
     ],
 )
-def test_a_faulty_number_is_named_with_its_cell(value: object, code: FindingCode, severity: Severity) -> None:
+def test_a_faulty_number_is_named_with_its_cell(
+    value: str | float | None, code: FindingCode, severity: Severity
+) -> None:
     checked = with_cell(value)
     finding = next(f for f in checked.findings if f.cell == "E6")
     assert (finding.code, finding.severity, finding.sheet) == (code, severity, "活动进展情况统计表")

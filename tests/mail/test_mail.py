@@ -3,9 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
-from email.message import EmailMessage
 from pathlib import Path
-from typing import cast
 
 import pytest
 from hypothesis import given
@@ -61,7 +59,7 @@ def test_a_forged_token_is_passed_over() -> None:
 def test_a_letter_parses_back_as_it_was_meant(subject: str, name: str, text: str, file_name: str) -> None:
     attachment = Attachment(file_name=file_name, media_type="application/pdf", content=b"%PDF")
     raw = compose(replace(LETTER, subject=subject, to_name=name, text=text, attachments=(attachment,)))
-    message = cast("EmailMessage", message_from_bytes(raw, policy=policy.default))
+    message = message_from_bytes(raw, policy=policy.default)
     assert str(message["Subject"]).strip() == subject.strip()
     body = message.get_body(("plain",))
     assert body is not None
