@@ -28,7 +28,7 @@ app = App(
 )
 # Piped into a file or pager there is no width to ask for; tables of Chinese names need some room.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Refused(Exception):  # noqa: N818  what happened

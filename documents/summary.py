@@ -19,7 +19,7 @@ HEAD = ("类别", "应报", "已报", "按时", "迟报", "退回待补正", "�
 
 
 def write_summary(summary: Summary) -> bytes:
-    """Return the summary: what was due, the rates, the main totals, who is missing."""
+    """Return the summary: what was due, the rates, who is missing."""
     document = Document()
     section = document.sections[0]
     section.page_width, section.page_height = Cm(21), Cm(29.7)
@@ -31,8 +31,6 @@ def write_summary(summary: Summary) -> bytes:
     _font(title.add_run(f"{summary.title}{kind}"), HEADLINE, 18, bold=True)
     _paragraph(document, _opening(summary))
     _table(document, summary)
-    for sentence in summary.highlights:
-        _paragraph(document, sentence)
     _paragraph(document, _missing(summary))
     for line in (summary.issuer, summary.date):
         closing = document.add_paragraph()
@@ -74,7 +72,7 @@ def _table(document: DocumentType, summary: Summary) -> None:
         for cell, value in zip(table.rows[number].cells, values, strict=True):
             paragraph = cell.paragraphs[0]
             paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
-            _font(paragraph.add_run(value), BODY, 10.5, bold=number in (0, len(lines)))
+            _font(paragraph.add_run(value), BODY, 9, bold=number in (0, len(lines)))
 
 
 def _line(name: str, t: Totals) -> tuple[str, ...]:

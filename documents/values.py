@@ -103,7 +103,6 @@ class Summary:
     as_of: str
     date: str
     categories: tuple[tuple[str, Totals], ...]
-    highlights: tuple[str, ...]  # sentences with the main totals
     missing: tuple[tuple[str, tuple[str, ...]], ...]  # deliverable, unit names
     units: int
     voluntary: int

@@ -258,7 +258,6 @@ def _summary(
         as_of=wording.moment_text(act.as_of, book.zone),
         date=f"{local.year}年{local.month}月{local.day}日",
         categories=_by_category(book, obligations),
-        highlights=(),
         missing=tuple((title, tuple(units)) for title, units in missing.items()),
         units=sum(p.kind == PartyKind.UNIT and p.left_at is None for p in parties.values()),
         voluntary=sum(ob.voluntary and ob.id in counting for ob in obligations),

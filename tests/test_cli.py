@@ -1,0 +1,87 @@
+"""The operator's door: plain sentences, exit codes, and no traceback."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Muster = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def muster(house: Path, tmp_path: Path) -> Muster:
+    """Return a function that runs the command in an installation of its own."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MUSTER_", "PREFECT_"))}
+    own = {"MUSTER_VAR_DIR": str(tmp_path / "var"), "MUSTER_SIGNING_SECRET": "a secret for the tests only"}
+
+    def run(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "cli", *words],
+            cwd=house, env={**clean, **own, **settings}, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+def test_check_passes_the_shipped_campaign(muster: Muster) -> None:
+    done = muster("check", "safety-month-2020")
+    assert done.returncode == 0, done.stderr
+    assert "57 units, 6 deliverables, no error" in done.stdout
+
+
+def test_check_lists_faults_and_fails(muster: Muster, house: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(house / "campaigns" / "safety-month-2020", tmp_path / "mine")
+    roster = folder / "units.csv"
+    roster.write_text(roster.read_text(encoding="utf-8").replace("BH003,", "BH002,", 1), encoding="utf-8")
+    done = muster("check", str(folder))
+    assert done.returncode == 1
+    assert "units.csv:4: code BH002 stands on line 3 already" in done.stdout
+
+
+def test_the_plan_of_the_month_names_its_steps(muster: Muster) -> None:
+    done = muster("plan", "safety-month-2020")
+    assert done.returncode == 0, done.stderr
+    assert "2020-05-29 Fri 09:00" in done.stdout  # the Sunday deadline's reminders, on Friday
+    assert "活动计划表、负责人及联络员推荐表" in done.stdout.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("check", "no-such-month"), "Known campaigns: safety-month-2020"),
+        (("board", "safety-month-2020"), "has not been launched"),
+        (("plan", "safety-month-2020", "--as-of", "tomorrow"), "is no moment; write 2020-05-29T09:00"),
+        (("run", "dance", "safety-month-2020"), "no step 'dance'"),
+        (("audit",), "name a unit's code"),
+        (("hand-in", "safety-month-2020", "BH001", "--received", "2020-06-01T10:00", "--grounds", "x"), "at least one"),
+        (("rehearse", "--units", "0"), "--units takes a number from 1"),
+    ],
+)
+def test_a_wish_that_cannot_be_met_is_one_sentence(muster: Muster, words: tuple[str, ...], said: str) -> None:
+    done = muster(*words)
+    assert done.returncode == 1
+    assert said in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_placeholder_secret_stops_the_start(muster: Muster) -> None:
+    done = muster("queue", MUSTER_SIGNING_SECRET="change-me")
+    assert done.returncode == 1
+    assert "MUSTER_SIGNING_SECRET" in done.stderr
+
+
+def test_a_bad_setting_names_its_variable(muster: Muster) -> None:
+    done = muster("queue", MUSTER_SMTP_PORT="twenty-five")
+    assert done.returncode == 1
+    assert "MUSTER_SMTP_PORT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_empty_ledger_verifies(muster: Muster) -> None:
+    done = muster("audit", "--verify")
+    assert done.returncode == 0, done.stderr
+    assert "0 entries" in done.stdout
