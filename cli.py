@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import os
+import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -392,6 +393,9 @@ def rehearse(
         raise Refused(f"{folder} is not empty; name another --out, or remove it")
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
+    # Also when started in the background, where a shell has Ctrl-C ignored, or when told to end by SIGTERM.
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.default_int_handler)
     with ExitStack() as stack:
         stage = set_stage(campaign, units=units, seed=seed, out=folder)
         stack.callback(stage.world.stop)

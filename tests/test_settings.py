@@ -28,4 +28,4 @@ def test_an_unencrypted_relay_elsewhere_is_refused() -> None:
 @pytest.mark.parametrize("secret", ["change-me", "short"])
 def test_a_placeholder_secret_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match="MUSTER_SIGNING_SECRET is not set"):
-        _ = Settings(signing_secret=secret).secret  # type: ignore[arg-type]
+        _ = Settings(signing_secret=secret).secret
