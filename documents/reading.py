@@ -4,6 +4,7 @@ import io
 import re
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,21 @@ MAX_COLUMNS = 60
 HEAD_SEARCH = 30  # rows in which the column titles are looked for
 ENOUGH_TITLES = 0.6  # of a form's columns must be recognised
 SUMMARY_ROWS = frozenset({"合计", "总计", "小计"})
+
+BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    ValueError,  # also what defusedxml raises for entities
+    TypeError,
+    OSError,
+    SyntaxError,  # also lxml's XMLSyntaxError
+    AttributeError,
+    IndexError,
+    NotImplementedError,
+    RuntimeError,  # an encrypted entry
+)
 
 Grid = Sequence[Sequence[object]]
 
@@ -50,6 +66,8 @@ def read_workbook(data: bytes, forms: Sequence[Form]) -> WorkbookRead:
     try:
         marks = _marks(book)
         grids = _visible(book)
+    except BROKEN as e:
+        raise UnreadableWorkbook(f"{type(e).__name__}: {e}") from e
     finally:
         book.close()
     version = marks.get("version", "")
@@ -70,7 +88,7 @@ def read_workbook(data: bytes, forms: Sequence[Form]) -> WorkbookRead:
 def _open(data: bytes) -> Workbook:
     try:
         return openpyxl.load_workbook(io.BytesIO(data), data_only=True, read_only=True, keep_links=False)
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError, SyntaxError, AttributeError, IndexError) as e:
+    except BROKEN as e:
         raise UnreadableWorkbook(f"{type(e).__name__}: {e}") from e
 
 
@@ -86,11 +104,8 @@ def _visible(book: Workbook) -> dict[str, Grid]:
     for sheet in book.worksheets:
         if sheet.sheet_state != "visible":
             continue
-        try:
-            sheet.reset_dimensions()
-            grids[sheet.title] = list(sheet.iter_rows(max_row=MAX_ROWS, max_col=MAX_COLUMNS, values_only=True))
-        except (ValueError, TypeError, KeyError, SyntaxError, AttributeError, IndexError, zipfile.BadZipFile) as e:
-            raise UnreadableWorkbook(f"sheet {sheet.title!r}: {type(e).__name__}: {e}") from e
+        sheet.reset_dimensions()
+        grids[sheet.title] = list(sheet.iter_rows(max_row=MAX_ROWS, max_col=MAX_COLUMNS, values_only=True))
     return grids
 
 

@@ -11,6 +11,7 @@ from flows.deliver import deliver
 from flows.escalate import escalate
 from flows.launch import launch
 from flows.remind import remind
+from settings import settings
 from tasks.tally import Tally
 
 StepFlow = Callable[[str, datetime | None], Awaitable[Tally]]
@@ -20,5 +21,6 @@ FLOWS: dict[str, StepFlow] = {flow.name: flow for flow in (launch, collect, remi
 
 async def run_step(kind: str, campaign: str, as_of: datetime | None = None) -> Tally:
     """Run the flow of a step kind for a campaign, at a moment or now."""
+    _ = settings().secret  # a placeholder is refused before anything is planned
     with tags(f"campaign:{campaign}", kind):
         return await FLOWS[kind](campaign, as_of)

@@ -31,6 +31,7 @@ class NewContact:
     address: str
     name: str = ""
     phone: str = ""
+    bad_reason: str = ""  # known to be unusable from the start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +135,8 @@ def record_parties(session: Session, act: Act, campaign_id: int, parties: Iterab
                 name=contact.name,
                 address=contact.address,
                 phone=contact.phone,
+                bad_since=act.as_of if contact.bad_reason else None,
+                bad_reason=contact.bad_reason,
                 **written(act),
             )
             for rank, contact in enumerate(party.contacts)

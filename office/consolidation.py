@@ -20,7 +20,7 @@ from documents.values import (
 from documents.workbook import write_consolidated
 from ledger import audit
 from ledger.acts import Act
-from ledger.campaigns import close_campaign
+from ledger.campaigns import advance, close_campaign
 from ledger.facts import load_obligations, party_names
 from ledger.tables import ContactRow, FigureRow, FileRow, FindingRow, PartyKind, PartyRow, SubmissionRow
 from office import wording
@@ -29,6 +29,7 @@ from office.planning import Planned, plan_summary
 from office.premises import Premises
 from office.rulebook import Rulebook, open_book
 from rules.forms import FindingCode
+from rules.notices import Skip
 from rules.obligations import (
     Obligation,
     Standing,
@@ -40,6 +41,7 @@ from rules.obligations import (
     was_corrected_late,
 )
 from rules.rates import Totals, totals
+from rules.timetable import StepKind, latest_moment
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
@@ -55,9 +57,14 @@ class _Counting:
 
 
 def consolidate_campaign(session: Session, premises: Premises, act: Act, campaign: str) -> Planned:
-    """Write workbook and summary, keep them by hash and under reports/, and plan the mails that carry them."""
+    """Write workbook and summary under reports/, and plan the mails that carry them if a consolidation is due.
+
+    The reports are written whenever it is asked for; they are mailed once for each consolidation of the timetable.
+    """
     row, book = open_book(session, campaign)
-    final = act.as_of >= book.close_at
+    advance(act, row, rehearsal=premises.rehearsal)
+    step = latest_moment(book.steps, StepKind.CONSOLIDATE, act.as_of)
+    final = step is not None and step.final
     obligations = load_obligations(session, row.id)
     parties = party_names(session, row.id)
     counting = _counting(session, obligations)
@@ -75,7 +82,9 @@ def consolidate_campaign(session: Session, premises: Premises, act: Act, campaig
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
         attachments.append({"name": name, "media_type": media_type, "sha256": sha256})
-    planned = plan_summary(session, premises, act, campaign, attachments, final=final)
+    if step is None:
+        return Planned(skips={str(Skip.NOT_YET): 1})
+    planned = plan_summary(session, premises, act, campaign, attachments, step=step)
     if planned.planned:
         audit.append(session, act, "campaign.consolidated", {"files": attachments, "final": final}, campaign_id=row.id)
     if final:

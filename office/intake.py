@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from documents.reading import UnreadableWorkbook, read_workbook
@@ -145,12 +146,25 @@ def drain_intake(premises: Premises, act: Act, campaign: str) -> Collected:
             campaign_id = find_campaign(session, campaign).id
             rows = waiting_intake(session, campaign_id, BATCH)
             for row in rows:
-                notice = handle_mail(session, premises, act, row)
+                notice = _handle_safely(session, premises, act, row)
                 mails[row.kind] += 1
                 if notice:
                     answers[notice] += 1
         if not rows:
             return Collected(mails=mails, answers=answers)
+
+
+def _handle_safely(session: Session, premises: Premises, act: Act, row: IntakeRow) -> str | None:
+    """Settle one mail; one that breaks our own code goes to the staff queue and does not stop the others."""
+    try:
+        with session.begin_nested():
+            return handle_mail(session, premises, act, row)
+    except (SQLAlchemyError, OSError):
+        raise  # the ledger or the disk is at fault, not the mail: it waits
+    except Exception as error:  # noqa: BLE001  whatever a mail can break, nothing of it is recorded
+        reason = f"could not be read: {type(error).__name__}: {error}"
+        settle(row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason=reason)
+        return None
 
 
 def handle_mail(session: Session, premises: Premises, act: Act, row: IntakeRow) -> str | None:

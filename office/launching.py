@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from definition.loading import LoadedCampaign, load_campaign
 from definition.models import Campaign
-from definition.roster import Unit
+from definition.roster import ADDRESS, Unit
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import (
@@ -104,7 +104,7 @@ def _office(campaign: Campaign) -> NewParty:
         ("ops", office.ops),
     )
     contacts = tuple(
-        NewContact(role=role, name=person.name, address=person.email, phone=person.phone)
+        NewContact(role=role, name=person.name, address=person.email.lower(), phone=person.phone)
         for role, persons in people
         for person in persons
     )
@@ -113,7 +113,15 @@ def _office(campaign: Campaign) -> NewParty:
 
 def _party(unit: Unit) -> NewParty:
     contacts = tuple(
-        NewContact(role=str(c.role), name=c.name, address=c.address, phone=c.phone) for c in unit.contacts if c.address
+        NewContact(
+            role=str(c.role),
+            name=c.name,
+            address=c.address,
+            phone=c.phone,
+            bad_reason="" if ADDRESS.fullmatch(c.address) else "no e-mail address",
+        )
+        for c in unit.contacts
+        if c.address or c.phone
     )
     return NewParty(code=unit.code, name=unit.name, category=unit.category, superior=unit.superior, contacts=contacts)
 

@@ -95,7 +95,12 @@ def claim_shard(
             continue
         outbox.drop_items(item for item in items[message.id] if item not in live)
         _address(message, verdict, act)
-        raw = composer.compose(message, live, verdict)
+        try:
+            raw = composer.compose(message, live, verdict)
+        except ValueError as error:  # a header that would break; this message must not hold up the others
+            outbox.retire(session, act, message, MessageState.REFUSED, f"cannot be composed: {error}"[:300])
+            ended[message.id] = Unsent.NOT_COMPOSED
+            continue
         message.raw_sha256 = premises.files.put(raw)
         outbox.claim(act, message, sender)
         bounce_to = premises.tagged_address(sign("m", message.id, premises.secret))

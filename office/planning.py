@@ -16,7 +16,7 @@ from ledger.tables import CampaignRow, CampaignState, PartyKind, PartyRow
 from office.premises import Premises
 from office.rulebook import Rulebook, open_book
 from rules.notices import NoticeDue, Plan, escalations_due, launches_due, reminders_due, said_index
-from rules.timetable import StepKind
+from rules.timetable import Step, StepKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,28 +83,31 @@ def _message(notice: NoticeDue) -> NewMessage:
 
 
 def plan_summary(
-    session: Session, premises: Premises, act: Act, campaign: str, attachments: list[dict[str, Any]], *, final: bool
+    session: Session, premises: Premises, act: Act, campaign: str, attachments: list[dict[str, Any]], *, step: Step
 ) -> Planned:
-    """Plan the summary to the office, and after the final consolidation the closing mail to every unit."""
+    """Plan the summary of a consolidation step, and after the final one the closing mail to every unit.
+
+    The occasion is the step's day, not the run's: a run that is late or repeated sends no second summary.
+    """
     row, book = open_book(session, campaign)
-    today = act.as_of.astimezone(book.zone).date().isoformat()
+    day = step.moment.astimezone(book.zone).date().isoformat()
     office = office_of(session, row.id)
     wanted = [
         NewMessage(
             party_id=office.id,
             notice="summary",
-            occasion=f"consolidate:{today}",
-            detail={"attachments": attachments, "final": final},
+            occasion=f"consolidate:{day}",
+            detail={"attachments": attachments, "final": step.final},
         )
     ]
-    if final:
+    if step.final:
         units = session.scalars(
             select(PartyRow).where(
                 PartyRow.campaign_id == row.id, PartyRow.kind == PartyKind.UNIT, PartyRow.left_at.is_(None)
             )
         )
         wanted.extend(NewMessage(party_id=unit.id, notice="closing", occasion="closing") for unit in units)
-    present = mailed_on(session, row.id, f"consolidate:{today}") | mailed_on(session, row.id, "closing")
+    present = mailed_on(session, row.id, f"consolidate:{day}") | mailed_on(session, row.id, "closing")
     news = [new for new in wanted if (new.party_id, new.occasion) not in present]
     rows = plan_messages(session, act, row.id, premises.mail_domain, news)
     skips = {"said": len(wanted) - len(news)} if len(news) < len(wanted) else {}

@@ -1,5 +1,6 @@
 """The premises: everything an office function is handed by those who may read settings."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +26,7 @@ class Premises:
     reports: Path
     maildir: Path
     received_by: str
-    secret: bytes
+    signing: Callable[[], bytes]  # asked only where something is signed, so that looking needs no secret
     mail_domain: str
     mail_box: str
     sender_name: str = ""
@@ -43,6 +44,11 @@ class Premises:
         text = (self.templates / "findings.yaml").read_text(encoding="utf-8")
         texts: dict[str, dict[str, str]] = yaml.safe_load(text)
         return texts
+
+    @cached_property
+    def secret(self) -> bytes:
+        """The signing secret."""
+        return self.signing()
 
     @property
     def intake_address(self) -> str:

@@ -55,6 +55,7 @@ UNSENT = {
     "no_contact": "没有可用的联系地址",
     "nothing_left": "所列事项均已报送，邮件作废",
     "expired": "已过时效，邮件作废",
+    "not_composed": "收件人姓名或地址有误，无法成信",
     "paused": "活动已结束，不再催办",
 }
 OUTCOME = {

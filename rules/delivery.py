@@ -16,6 +16,7 @@ class Unsent(StrEnum):
     NO_CONTACT = "no_contact"
     NOTHING_LEFT = "nothing_left"  # everything it would have named was handed in
     EXPIRED = "expired"
+    NOT_COMPOSED = "not_composed"  # a name or address that would break a header
     PAUSED = "paused"  # closed campaign: nothing is chased
 
 

@@ -20,7 +20,6 @@ def premises() -> Premises:
 
 @lru_cache(maxsize=4)
 def _open(config: Settings) -> Premises:
-    secret = config.secret
     for folder in (config.var_dir, config.maildir):
         folder.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(config.ledger, durability=config.ledger_durability)
@@ -33,7 +32,7 @@ def _open(config: Settings) -> Premises:
         reports=config.var_dir / "reports",
         maildir=config.maildir,
         received_by=config.intake_received_by,
-        secret=secret,
+        signing=lambda: config.secret,
         mail_domain=config.mail_domain,
         mail_box=config.mail_box,
         sender_name=config.sender_name,

@@ -69,7 +69,7 @@ def test_a_wish_that_cannot_be_met_is_one_sentence(muster: Muster, words: tuple[
 
 
 def test_a_placeholder_secret_stops_the_start(muster: Muster) -> None:
-    done = muster("queue", MUSTER_SIGNING_SECRET="change-me")
+    done = muster("run", "launch", "safety-month-2020", MUSTER_SIGNING_SECRET="change-me")
     assert done.returncode == 1
     assert "MUSTER_SIGNING_SECRET" in done.stderr
 

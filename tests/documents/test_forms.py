@@ -8,6 +8,8 @@ from pathlib import Path
 import openpyxl
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from openpyxl.workbook import Workbook
 from pydantic import TypeAdapter
 
@@ -193,3 +195,35 @@ def test_a_zip_bomb_and_macros_are_recognised() -> None:
         archive.writestr("xl/vbaProject.bin", b"x")
     assert sniff(bomb.getvalue()) is FileKind.BOMB
     assert sniff(macros.getvalue()) is FileKind.MACROS
+
+
+@settings(max_examples=60, deadline=None)
+@given(flips=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=6))
+def test_a_damaged_workbook_is_read_or_unreadable_and_never_a_crash(flips: list[tuple[int, int]]) -> None:
+    damaged = bytearray(FILLED)
+    for position, value in flips:
+        damaged[position % len(damaged)] = value
+    try:
+        read = read_workbook(bytes(damaged), ALL)
+    except UnreadableWorkbook:
+        return
+    if read.form is not None and read.table is not None:
+        check(read.form, read.table)
+
+
+@pytest.mark.parametrize("part", ["xl/workbook.xml", "xl/worksheets/sheet1.xml", "xl/sharedStrings.xml"])
+def test_an_entity_bomb_yields_nothing(part: str) -> None:
+    levels = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    bomb = f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY l0 "ha">{levels}]><x>&l9;</x>'.encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(FILLED)) as good, zipfile.ZipFile(buffer, "w") as bad:
+        for name in good.namelist():
+            bad.writestr(name, bomb if name == part else good.read(name))
+    try:
+        read = read_workbook(buffer.getvalue(), ALL)
+    except UnreadableWorkbook:
+        return
+    assert read.table is None
+
+
+FILLED = filled(PROGRESS)
