@@ -20,9 +20,8 @@ from ledger.tables import ContactRow, FileRow, IntakeRow, MessageRow, Submission
 from mail.maildir import deliver
 from mail.smtp import Outcome
 from mail.tokens import sign
-from office import intake
 from office.consolidation import consolidate_campaign
-from office.handin import IncomingFile, TakenIn, hand_in_on_behalf
+from office.handin import IncomingFile, TakenIn, hand_in_on_behalf, take_in
 from office.intake import Collected, drain_intake, fetch_mail
 from office.launching import join_unit, launch_campaign
 from office.outbox import Delivered, claim_shard, record_outcomes, repair
@@ -235,14 +234,14 @@ def test_foreign_mail_is_queued_with_its_files_and_not_answered(desk: Desk) -> N
 def test_a_mail_that_breaks_our_code_waits_for_a_person_and_stops_nobody(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = intake.take_in
+    real = take_in
 
     def breaks(*arguments: object) -> TakenIn:
         if getattr(arguments[3], "subject", "") == "poison":
             raise RuntimeError("boom")
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(intake, "take_in", breaks)
+    monkeypatch.setattr("office.intake.take_in", breaks)
     deliver(desk.house.maildir, b"", local(5, 28))
     desk.receive(local(5, 28), "BH036", "表.xlsx", b"x", subject="poison")
     done = desk.receive(local(5, 28, 10), "BH001", "表.xlsx", desk.form_of("BH001", "plan"))
