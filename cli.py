@@ -3,10 +3,7 @@
 import asyncio
 import getpass
 import os
-import signal
 import sys
-import time
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,11 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from flows.rehearse import Rehearsed
     from ledger.acts import Act
     from office.premises import Premises
 
@@ -383,131 +378,16 @@ def rehearse(
         to: folder for mails, files, ledger and reports; a new one under rehearsals/ unless given.
 
     """
-    from deployments.local_server import LocalServer, client_environment  # noqa: PLC0415
-    from deployments.stage import default_out, set_stage  # noqa: PLC0415
+    from deployments.rehearsing import run_rehearsal  # noqa: PLC0415
+    from deployments.stage import default_out  # noqa: PLC0415
 
     if units is not None and units < 1:
         raise Refused("--units takes a number from 1")
     folder = (to or default_out(seed)).resolve()
     if folder.exists() and any(folder.iterdir()):
         raise Refused(f"{folder} is not empty; name another --out, or remove it")
-    folder.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    # Also when started in the background, where a shell has Ctrl-C ignored, or when told to end by SIGTERM.
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sign, signal.default_int_handler)
-    with ExitStack() as stack:
-        stage = set_stage(campaign, units=units, seed=seed, out=folder)
-        stack.callback(stage.world.stop)
-        server = LocalServer(folder / "prefect")
-        stack.callback(server.stop)
-        server.start()
-        os.environ.update(client_environment(server.home, server.port))
-        out.print(f"Prefect UI: {server.url}   mails, ledger, reports: {folder}", soft_wrap=True)
-        from flows.rehearse import rehearse as walk  # noqa: PLC0415  Prefect reads its environment when imported
-
-        with out.status("waiting for the Prefect server …"):
-            server.wait()
-        ready = time.monotonic()
-        with _progress() as bar:
-            task = bar.add_task("", total=None)
-            done = asyncio.run(
-                _walk_quietly(
-                    walk(
-                        stage,
-                        lambda n, of, what: bar.update(task, completed=n, total=of, description=what[:46]),
-                        twice=twice,
-                    )
-                )
-            )
-        walked = time.monotonic()
-        _show(done, folder)
-        out.print(f"server {ready - started:.0f} s + month {walked - ready:.0f} s, {done.runs} flow runs")
-        out.print(f"Prefect UI: {server.url}/v2/runs" + (" (Ctrl-C ends it)" if keep else " (with --keep it stays up)"))
-        if keep:
-            _wait_for_ctrl_c()
-        else:
-            time.sleep(1.5)  # the server writes task runs behind itself; let the last ones reach its database
-    if not all(c.holds for c in done.checks):
+    if not run_rehearsal(campaign, units=units, seed=seed, out=folder, keep=keep, twice=twice, console=out):
         raise SystemExit(1)
-
-
-async def _walk_quietly(walk: "asyncio.Future[Rehearsed] | object") -> "Rehearsed":
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings  # noqa: PLC0415
-
-    # A heartbeat costs each flow a second when it ends, and the rehearsal watches its runs itself.
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        return await walk  # type: ignore[misc,no-any-return]
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description:<46}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=out
-    )
-
-
-def _show(done: "Rehearsed", folder: Path) -> None:
-    """Print the month's result: counts by category, checks, paths."""
-    from office import wording  # noqa: PLC0415
-    from rules.rates import Totals  # noqa: PLC0415
-
-    lines = done.accounts.lines
-    table = Table(
-        "category",
-        "units",
-        "mails sent",
-        "owed",
-        "reported",
-        "on time",
-        "late",
-        "returned",
-        "queried",
-        "missing",
-        "escalated",
-        "report rate",
-        "on-time rate",
-        title="The month",
-    )
-    whole = sum((line.totals for line in lines), Totals())
-    rows = [(line.category, line.units, line.mails, line.totals, line.escalated) for line in lines]
-    rows.append(
-        (
-            "合计",
-            *(sum(getattr(line, n) for line in lines) for n in ("units", "mails")),
-            whole,
-            sum(line.escalated for line in lines),
-        )
-    )
-    for name, units, mails, t, escalated in rows:
-        table.add_row(
-            name,
-            *map(
-                str, (units, mails, t.owed, t.reported, t.on_time, t.late, t.returned, t.queried, t.missing, escalated)
-            ),
-            wording.rate_text(t.report_rate),
-            wording.rate_text(t.on_time_rate),
-        )
-    out.print(table)
-    out.print(
-        f"messages: {', '.join(f'{k} {v}' for k, v in sorted(done.accounts.messages.items()))}; "
-        f"mails in: {', '.join(f'{k} {v}' for k, v in sorted(done.accounts.intake.items()))}"
-    )
-    for held in done.checks:
-        mark = "[green]holds[/]" if held.holds else "[red]FAILS[/]"
-        out.print(f"{mark}  {held.name}: {held.found or 'nothing amiss'}", soft_wrap=True)
-    out.print(
-        f"workbook: {done.workbook}\nsummary:  {done.summary}\nmails:    {folder / 'mails'}\n"
-        f"ledger:   {folder / 'var' / 'ledger.db'}",
-        soft_wrap=True,
-    )
-
-
-def _wait_for_ctrl_c() -> None:
-    try:
-        while True:
-            time.sleep(1)
-    except KeyboardInterrupt:
-        out.print("ending the server")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,149 @@
+"""Running a rehearsal on this machine: stage, server, month, result on screen, and everything ended."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from deployments.local_server import LocalServer, client_environment
+from deployments.stage import set_stage
+from office import wording
+from rules.rates import Totals
+
+if TYPE_CHECKING:
+    from flows.rehearse import Rehearsed
+
+
+def run_rehearsal(
+    campaign: str, *, units: int | None, seed: int, out: Path, keep: bool, twice: bool, console: Console
+) -> bool:
+    """Rehearse into ``out`` and show the result; return whether every check holds.
+
+    Raises:
+        definition.faults.FaultyCampaign: the campaign has faults.
+        ServerDidNotStart: the Prefect server did not come up.
+
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    # Also when started in the background, where a shell has Ctrl-C ignored, or when told to end by SIGTERM.
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.default_int_handler)
+    with ExitStack() as stack:
+        stage = set_stage(campaign, units=units, seed=seed, out=out)
+        stack.callback(stage.world.stop)
+        server = LocalServer(out / "prefect")
+        stack.callback(server.stop)
+        server.start()
+        os.environ.update(client_environment(server.home, server.port))
+        console.print(f"Prefect UI: {server.url}   mails, ledger, reports: {out}", soft_wrap=True)
+        from flows.rehearse import rehearse as walk  # noqa: PLC0415  Prefect reads its environment when imported
+
+        with console.status("waiting for the Prefect server …"):
+            server.wait()
+        ready = time.monotonic()
+        with _progress(console) as bar:
+            task = bar.add_task("", total=None)
+            done = asyncio.run(
+                _walk_quietly(
+                    walk(
+                        stage,
+                        lambda n, of, what: bar.update(task, completed=n, total=of, description=what[:46]),
+                        twice=twice,
+                    )
+                )
+            )
+        walked = time.monotonic()
+        _show(console, done, out)
+        console.print(f"server {ready - started:.0f} s + month {walked - ready:.0f} s, {done.runs} flow runs")
+        console.print(
+            f"Prefect UI: {server.url}/v2/runs" + (" (Ctrl-C ends it)" if keep else " (with --keep it stays up)")
+        )
+        if keep:
+            _wait_for_ctrl_c(console)
+        else:
+            time.sleep(1.5)  # the server writes task runs behind itself; let the last ones reach its database
+    return all(c.holds for c in done.checks)
+
+
+async def _walk_quietly(walk: "Awaitable[Rehearsed]") -> "Rehearsed":
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings  # noqa: PLC0415
+
+    # A heartbeat costs each flow a second when it ends, and the rehearsal watches its runs itself.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        return await walk
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description:<46}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )
+
+
+def _show(console: Console, done: "Rehearsed", out: Path) -> None:
+    """Print the month's result: counts by category, checks, paths."""
+    lines = done.accounts.lines
+    table = Table(
+        "category",
+        "units",
+        "mails sent",
+        "owed",
+        "reported",
+        "on time",
+        "late",
+        "returned",
+        "queried",
+        "missing",
+        "escalated",
+        "report rate",
+        "on-time rate",
+        title="The month",
+    )
+    whole = sum((line.totals for line in lines), Totals())
+    rows = [(line.category, line.units, line.mails, line.totals, line.escalated) for line in lines]
+    rows.append(
+        (
+            "合计",
+            *(sum(getattr(line, n) for line in lines) for n in ("units", "mails")),
+            whole,
+            sum(line.escalated for line in lines),
+        )
+    )
+    for name, units, mails, t, escalated in rows:
+        table.add_row(
+            name,
+            *map(
+                str, (units, mails, t.owed, t.reported, t.on_time, t.late, t.returned, t.queried, t.missing, escalated)
+            ),
+            wording.rate_text(t.report_rate),
+            wording.rate_text(t.on_time_rate),
+        )
+    console.print(table)
+    console.print(
+        f"messages: {', '.join(f'{k} {v}' for k, v in sorted(done.accounts.messages.items()))}; "
+        f"mails in: {', '.join(f'{k} {v}' for k, v in sorted(done.accounts.intake.items()))}"
+    )
+    for held in done.checks:
+        mark = "[green]holds[/]" if held.holds else "[red]FAILS[/]"
+        console.print(f"{mark}  {held.name}: {held.found or 'nothing amiss'}", soft_wrap=True)
+    console.print(
+        f"workbook: {done.workbook}\nsummary:  {done.summary}\nmails:    {out / 'mails'}\n"
+        f"ledger:   {out / 'var' / 'ledger.db'}",
+        soft_wrap=True,
+    )
+
+
+def _wait_for_ctrl_c(console: Console) -> None:
+    try:
+        while True:
+            time.sleep(1)
+    except KeyboardInterrupt:
+        console.print("ending the server")
