@@ -133,11 +133,15 @@ def plan(campaign: str, *, as_of: str | None = None) -> None:
     house = _premises()
     book, steps = plan_of_month(house, campaign)
     if as_of is None:
-        table = Table("when", "step", "about", "units at most", "why", title=book.campaign.title)
+        table = Table("when", "step", "about", "units at most", "mailed", "why", title=book.campaign.title)
         for planned in steps:
             local = planned.step.moment.astimezone(book.zone)
-            count = "" if planned.parties is None else str(planned.parties)
-            table.add_row(f"{local:%Y-%m-%d %a %H:%M}", planned.step.kind, planned.step.subject, count, planned.why)
+            done = planned.mailed is not None
+            count = "" if planned.parties is None or done else str(planned.parties)
+            mailed = str(planned.mailed) if done else ""
+            table.add_row(
+                f"{local:%Y-%m-%d %a %H:%M}", planned.step.kind, planned.step.subject, count, mailed, planned.why
+            )
         out.print(table)
         return
     moment = _moment(as_of, book.campaign.zone)

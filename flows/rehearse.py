@@ -43,9 +43,15 @@ class Rehearsed:
     runs: int
 
 
-async def rehearse(stage: Stage, progress: Progress, *, twice: bool = False) -> Rehearsed:
-    """Walk the real timetable; ``twice`` runs every step two times, and then the whole sequence again."""
-    steps = _steps(stage)
+async def rehearse(
+    stage: Stage, progress: Progress, *, twice: bool = False, missed: Callable[[Step], bool] = lambda _: False
+) -> Rehearsed:
+    """Walk the real timetable.
+
+    ``twice`` runs every step two times, and then the whole sequence again; ``missed`` names steps that never run,
+    as when a machine is down.
+    """
+    steps = tuple(step for step in _steps(stage) if not missed(step))
     runs = 0
     for number, step in enumerate(steps, start=1):
         progress(number, len(steps), f"{step.kind} {step.subject}")

@@ -90,7 +90,7 @@ def load_said(session: Session, campaign_id: int, *, known_at: datetime | None =
         .where(MessageRow.campaign_id == campaign_id, ~ItemRow.gone)
     )
     if known_at is not None:
-        query = query.where(MessageRow.as_of <= known_at)
+        query = query.where(MessageRow.as_of < known_at)  # what that very moment said is what a replay asks for
     for obligation_id, rung, due, at in session.execute(query):
         yield Said(obligation_id=obligation_id, rung=rung, due=due, at=at)
 
@@ -103,6 +103,16 @@ def mailed_on(session: Session, campaign_id: int, occasion_like: str) -> set[tup
         MessageRow.state.not_in(("superseded", "expired")),
     )
     return {(party, occasion) for party, occasion in session.execute(query)}
+
+
+def mails_by_occasion(session: Session, campaign_id: int) -> dict[str, int]:
+    """Return how many messages were planned on each occasion, expired and superseded ones left out."""
+    query = (
+        select(MessageRow.occasion, func.count())
+        .where(MessageRow.campaign_id == campaign_id, MessageRow.state.not_in(("superseded", "expired")))
+        .group_by(MessageRow.occasion)
+    )
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def party_names(session: Session, campaign_id: int) -> dict[int, PartyRow]:

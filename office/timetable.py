@@ -1,7 +1,7 @@
 """The timetable of a campaign as people see it: what a run is about, and the plan of the month."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from ledger.acts import Act
 from ledger.campaigns import find_campaign
 from ledger.errors import UnknownCampaign
-from ledger.facts import load_obligations, party_names
+from ledger.facts import load_obligations, mails_by_occasion, party_names
 from ledger.tables import CampaignRow
 from office import wording
 from office.launching import load
@@ -45,10 +45,11 @@ def run_title(premises: Premises, campaign: str, flow: str, as_of: datetime) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedStep:
-    """A step of the plan: when, what, to how many at most, and why."""
+    """A step of the plan: when, what, to how many at most (or how many were written to), and why."""
 
     step: Step
     parties: int | None  # None: depends on what comes in
+    mailed: int | None  # None: not yet
     why: str
 
 
@@ -65,7 +66,25 @@ def plan_of_month(premises: Premises, campaign: str) -> tuple[Rulebook, list[Pla
                 owing.setdefault(str(ob.party_id), set())
                 if is_owed(ob):
                     owing[str(ob.party_id)].add(ob.deliverable)
-    return book, [_planned(book, step, owing) for step in book.steps]
+        mails = mails_by_occasion(session, row.id) if row is not None else {}
+        passed = row.latest_as_of if row is not None else None
+    return book, [
+        replace(
+            _planned(book, step, owing), mailed=_mailed(book, step, mails) if passed and step.moment <= passed else None
+        )
+        for step in book.steps
+    ]
+
+
+def _mailed(book: Rulebook, step: Step, mails: Mapping[str, int]) -> int | None:
+    """Return how many mails a past step's day saw."""
+    day = step.moment.astimezone(book.zone).date().isoformat()
+    prefix = {StepKind.REMIND: "remind:", StepKind.ESCALATE: "escalate:", StepKind.CONSOLIDATE: "consolidate:"}
+    if step.kind is StepKind.LAUNCH:
+        return mails.get("launch", 0)
+    if step.kind not in prefix:
+        return None
+    return sum(n for occasion, n in mails.items() if occasion.startswith(prefix[step.kind]) and occasion.endswith(day))
 
 
 _WHY = {
@@ -80,12 +99,12 @@ _WHY = {
 def _planned(book: Rulebook, step: Step, owing: Mapping[str, set[str]]) -> PlannedStep:
     why = _WHY[step.kind] + ("; closing mail to every unit" if step.final else "")
     if step.kind is StepKind.LAUNCH:
-        return PlannedStep(step=step, parties=len(owing), why=why)
+        return PlannedStep(step=step, parties=len(owing), mailed=None, why=why)
     if step.kind is StepKind.REMIND:
         titles = {d.title: d.key for d in book.campaign.deliverables}
         keys = {key for title, key in titles.items() if title in step.subject}
-        return PlannedStep(step=step, parties=sum(bool(keys & owed) for owed in owing.values()), why=why)
-    return PlannedStep(step=step, parties=None, why=why)
+        return PlannedStep(step=step, parties=sum(bool(keys & owed) for owed in owing.values()), mailed=None, why=why)
+    return PlannedStep(step=step, parties=None, mailed=None, why=why)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,7 @@ from office.planning import plan_step
 from office.premises import Premises
 from office.queue import waiting_for_a_person
 from office.rulebook import Rulebook
+from office.timetable import outlook, plan_of_month
 from rehearsal.clerk import Manner, fill_form
 from rehearsal.envelopes import Outgoing, build
 from rules.obligations import Standing, is_owed, standing
@@ -302,6 +303,21 @@ def test_a_late_or_repeated_consolidation_mails_one_summary_a_step(desk: Desk) -
     assert run(local(6, 10)) == {}
     assert run(local(7, 10, 17)) == {"summary": 1, "closing": 3}
     assert run(local(7, 20)) == {}
+
+
+def test_a_past_moment_is_replayed_with_the_facts_known_then(desk: Desk) -> None:
+    desk.plan(StepKind.REMIND, local(5, 29))
+    desk.send(local(5, 29))
+    for form in ("plan", "liaison"):
+        desk.receive(local(5, 30), "BH001", "表.xlsx", desk.form_of("BH001", form))
+    then = outlook(desk.house, KEY, local(5, 29), replay=True)
+    assert sum(kind is StepKind.REMIND for kind, *_ in then.mails) == 3
+    now = outlook(desk.house, KEY, local(6, 1), replay=False)
+    assert sum(kind is StepKind.REMIND for kind, *_ in now.mails) == 2
+    assert now.skips[StepKind.REMIND]["reported"] == 2
+    _, steps = plan_of_month(desk.house, KEY)
+    mailed = {s.step.subject: s.mailed for s in steps if s.step.kind is StepKind.REMIND}
+    assert mailed["活动计划表、负责人及联络员推荐表 · 距截止 2 天"] == 3
 
 
 def test_after_the_close_nothing_is_chased_and_hand_ins_are_still_taken(desk: Desk) -> None:
