@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -21,6 +21,8 @@ from ledger.tables import (
     PartyKind,
     PartyRow,
 )
+
+OVERLAP = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,7 +257,7 @@ def record_decision(  # noqa: PLR0913  a decision has that many sides
 
 
 def advance(act: Act, campaign: CampaignRow, *, rehearsal: bool) -> None:
-    """Move the campaign's latest moment forward.
+    """Move the campaign's latest moment forward. Runs that overlap may be behind each other by :data:`OVERLAP`.
 
     Raises:
         BehindTheCampaign: a live campaign is to send for a moment it has passed; only a rehearsal may go back.
@@ -263,7 +265,7 @@ def advance(act: Act, campaign: CampaignRow, *, rehearsal: bool) -> None:
     """
     if act.as_of >= campaign.latest_as_of:
         campaign.latest_as_of = act.as_of
-    elif campaign.live and not rehearsal:
+    elif campaign.live and not rehearsal and campaign.latest_as_of - act.as_of > OVERLAP:
         latest = campaign.latest_as_of.isoformat()
         raise BehindTheCampaign(
             f"{campaign.key} has run for {latest}; as_of {act.as_of.isoformat()} is behind it. "

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ledger import outbox
 from ledger.acts import Act
-from ledger.campaigns import contacts_of, mark_contact_bad
+from ledger.campaigns import advance, contacts_of, mark_contact_bad
 from ledger.facts import load_obligations
 from ledger.outbox import NewMessage, Result
 from ledger.tables import CampaignRow, CampaignState, ContactRow, ItemRow, MailClass, MessageRow, MessageState
@@ -73,6 +73,7 @@ def claim_shard(
 ) -> Shard:
     """Claim up to ``limit`` waiting messages: each is addressed, composed and dated from what is still live."""
     row, book = open_book(session, campaign)
+    advance(act, row, rehearsal=premises.rehearsal)
     messages = outbox.waiting(session, row.id, act, after=passed_over, limit=limit)
     if not messages:
         return Shard()
