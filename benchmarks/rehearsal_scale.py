@@ -1,6 +1,6 @@
 """How a rehearsal grows: time and peak memory of all its processes, for 57, 500 and 2,000 units.
 
-The baseline is the smallest size of the same run: the goal is that time per unit does not grow with size.
+``python -m benchmarks.rehearsal_scale [--quick | UNITS …]``. The baseline is the smallest size of the same run: the goal is that time per unit does not grow with size.
 """
 
 import shutil
@@ -81,7 +81,8 @@ def _summed_pss(pid: int) -> int:
 
 def main(arguments: list[str]) -> int:
     """Measure all sizes and print the figures."""
-    results = [measure(units) for units in (QUICK_SIZES if "--quick" in arguments else SIZES)]
+    named = tuple(int(a) for a in arguments if a.isdigit())
+    results = [measure(units) for units in named or (QUICK_SIZES if "--quick" in arguments else SIZES)]
     for one in results:
         print(f"time_{one.units}_units_s: {one.seconds:.0f} (goal {'< 90' if one.units <= 57 else 'stated'})")  # noqa: PLR2004
         print(f"peak_{one.units}_units_gib: {one.peak / GIB:.2f} (goal ≤ {GOAL_GIB})")

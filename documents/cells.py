@@ -18,16 +18,25 @@ LEFT = Alignment(horizontal="left", vertical="center", wrap_text=True)
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
+def clean(value: object) -> object:
+    """Return text without the control characters that XML forbids; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    return "".join(c for c in value if c in "\n\t" or ord(c) >= ord(" "))
+
+
+def is_formula_like(value: object) -> bool:
+    """Whether a spreadsheet would take a text for a formula."""
+    return isinstance(value, str) and value.startswith(FORMULA_STARTS)
+
+
 def put(sheet: Worksheet, row: int, column: int, value: object) -> Cell:
     """Write a value; text that a spreadsheet would take for a formula stays text."""
     cell = cast("Cell", sheet.cell(row=row, column=column))
-    if isinstance(value, str):
-        cell.value = "".join(c for c in value if c in "\n\t" or ord(c) >= ord(" "))
-        if value.startswith(FORMULA_STARTS):
-            cell.data_type = "s"
-            cell.quotePrefix = True
-    else:
-        cell.value = value  # type: ignore[assignment]
+    cell.value = clean(value)  # type: ignore[assignment]
+    if is_formula_like(value):
+        cell.data_type = "s"
+        cell.quotePrefix = True
     return cell
 
 

@@ -32,7 +32,7 @@ class DeliverableSheet:
     lines: tuple[StateLine, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)  # slots: there are a hundred of them a unit
 class SourcedFigure:
     """A figure with everything needed to find the cell it came from."""
 

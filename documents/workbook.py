@@ -3,18 +3,24 @@
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 from openpyxl import Workbook
-from openpyxl.styles import Font
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import Cell
+from openpyxl.styles import Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
-from documents.cells import FONT, HEAD_FILL, LABEL_FILL, print_setup, put, style
+from documents.cells import CENTER, FONT, GRID, HEAD_FILL, LEFT, clean, is_formula_like, print_setup
 from documents.values import ConsolidatedBook, FormFigures, SourcedFigure, StateLine
 from rules.forms import FieldType, Form, Row
 from rules.rates import Totals
 
 HEAD_ROW = 3
+TOTAL = "合计"
+PLAIN, BOLD = Font(name=FONT, size=10), Font(name=FONT, size=10, bold=True)
+TITLE_FONT, NOTE_FONT = Font(name=FONT, size=14, bold=True), Font(name=FONT, size=9, color="FF52606D")
 STATE_HEAD = (
     "单位代码",
     "单位名称",
@@ -33,8 +39,7 @@ STATE_WIDTHS = (11, 30, 12, 12, 22, 14, 18, 16, 8, 8, 34)
 
 def write_consolidated(book: ConsolidatedBook) -> bytes:
     """Return the workbook. Every number in it leads back to the sheet 数据来源."""
-    workbook = Workbook()
-    workbook.remove(workbook.worksheets[0])
+    workbook = Workbook(write_only=True)
     _overview(workbook, book)
     for figures in book.forms:
         if _numeric_rows(figures.form):
@@ -59,26 +64,62 @@ def _sheet(
     head: Sequence[str],
     widths: Sequence[int],
     rows: Iterable[Sequence[object]],
-) -> Worksheet:
-    """Write one plain table with title, heading, grid, filter and print set-up."""
-    sheet: Worksheet = workbook.create_sheet(_free_name(workbook, title))
-    put(sheet, 1, 1, f"{book.title}　{title}").font = Font(name=FONT, size=14, bold=True)
-    put(sheet, 2, 1, f"{book.issuer}　截至 {book.as_of}").font = Font(name=FONT, size=9, color="FF52606D")
-    for column, (text, width) in enumerate(zip(head, widths, strict=True), start=1):
-        style(put(sheet, HEAD_ROW, column, text), bold=True, fill=HEAD_FILL)
+    *,
+    plain: bool = False,
+) -> None:
+    """Write one table with title, heading, grid, filter and print set-up; ``plain`` leaves the grid out.
+
+    Rows are streamed: thousands of units' figures never stand in memory as cells.
+    """
+    # The stubs leave out what a write-only sheet borrows from an ordinary one.
+    sheet = cast("Worksheet", workbook.create_sheet(_free_name(workbook, title)))
+    for column, width in enumerate(widths, start=1):
         sheet.column_dimensions[get_column_letter(column)].width = width
     sheet.row_dimensions[HEAD_ROW].height = 30
-    last = HEAD_ROW
-    for last, row in enumerate(rows, start=HEAD_ROW + 1):
-        for column, value in enumerate(row, start=1):
-            cell = put(sheet, last, column, value)
-            style(cell, left=isinstance(value, str) and widths[column - 1] > 20)  # noqa: PLR2004  wide: prose
-            if isinstance(value, int | float):
-                cell.number_format = "#,##0" if float(value).is_integer() else "#,##0.00"
     sheet.freeze_panes = f"{get_column_letter(min(3, len(head)))}{HEAD_ROW + 1}"
-    sheet.auto_filter.ref = f"A{HEAD_ROW}:{get_column_letter(len(head))}{last}"
     print_setup(sheet, heading_row=HEAD_ROW)
-    return sheet
+    sheet.append([_cell(sheet, f"{book.title}　{title}", TITLE_FONT)])
+    sheet.append([_cell(sheet, f"{book.issuer}　截至 {book.as_of}", NOTE_FONT)])
+    sheet.append([_grid(sheet, text, font=BOLD, fill=HEAD_FILL) for text in head])
+    wide = [width > 20 for width in widths]  # noqa: PLR2004  wide columns hold prose
+    last = HEAD_ROW
+    for last, row in enumerate(rows, start=HEAD_ROW + 1):  # noqa: B007  the last row's number is used below
+        if plain:
+            sheet.append([_safe(sheet, value) for value in row])
+        else:
+            font = BOLD if row[0] == TOTAL else PLAIN
+            sheet.append([_grid(sheet, value, font=font, left=left) for value, left in zip(row, wide, strict=True)])
+    sheet.auto_filter.ref = f"A{HEAD_ROW}:{get_column_letter(len(head))}{last}"
+
+
+class Rate(float):
+    """A number shown as a percentage."""
+
+
+def _cell(sheet: Worksheet, value: object, font: Font) -> Cell:
+    cell = WriteOnlyCell(sheet, value=cast("str | float | None", clean(value)))
+    if is_formula_like(value):
+        cell.data_type = "s"
+    cell.font = font
+    return cell
+
+
+def _grid(sheet: Worksheet, value: object, *, font: Font, fill: PatternFill | None = None, left: bool = False) -> Cell:
+    cell = _cell(sheet, value, font)
+    cell.border = GRID
+    cell.alignment = LEFT if left and isinstance(value, str) else CENTER
+    if fill is not None:
+        cell.fill = fill
+    if isinstance(value, Rate):
+        cell.number_format = "0.0%"
+    elif isinstance(value, int | float):
+        cell.number_format = "#,##0" if float(value).is_integer() else "#,##0.00"
+    return cell
+
+
+def _safe(sheet: Worksheet, value: object) -> object:
+    """Return a value that may be written as it is, or a cell that keeps it text."""
+    return _cell(sheet, value, PLAIN) if is_formula_like(value) else clean(value)
 
 
 def _free_name(workbook: Workbook, title: str) -> str:
@@ -107,20 +148,14 @@ def _overview(workbook: Workbook, book: ConsolidatedBook) -> None:
         "计算式",
     )
     widths = (16, 10, 8, 8, 12, 8, 12, 12, 8, 10, 10, 44)
-    rows = [_rates(name, totals) for name, totals in (*book.categories, ("合计", book.totals))]
-    sheet = _sheet(workbook, book, "总体情况", head, widths, rows)
-    for row in sheet.iter_rows(min_row=HEAD_ROW + 1, min_col=10, max_col=11):
-        for cell in row:
-            cell.number_format = "0.0%"
-    for column in range(1, len(head) + 1):
-        cell = sheet.cell(row=HEAD_ROW + len(rows), column=column)
-        cell.font = Font(name=FONT, size=10, bold=True)
+    rows = [_rates(name, totals) for name, totals in (*book.categories, (TOTAL, book.totals))]
+    _sheet(workbook, book, "总体情况", head, widths, rows)
 
 
 def _rates(name: str, t: Totals) -> tuple[object, ...]:
     formula = f"报送率 {t.reported}/{t.owed}；及时率 {t.on_time}/{t.owed}（免报、退出 {t.outside} 项不计）"
-    report = "—" if t.report_rate is None else t.report_rate
-    on_time = "—" if t.on_time_rate is None else t.on_time_rate
+    report = "—" if t.report_rate is None else Rate(t.report_rate)
+    on_time = "—" if t.on_time_rate is None else Rate(t.on_time_rate)
     return (
         name,
         t.owed,
@@ -205,15 +240,18 @@ def _figures(workbook: Workbook, book: ConsolidatedBook, figures: FormFigures) -
         names = {(r.key, c.key): _short(form, r, c.title) for r in form.rows for c in form.entry_columns}
         head = ("单位代码", "单位名称", "期次", *(names[k] for k in keys))
         widths = (11, 30, 12, *(13 for _ in keys))
-        rows = [(*_unit(unit), *(_value(unit.get(k)) for k in keys)) for unit in by_unit.values()]
+        rows: Iterable[Sequence[object]] = (
+            (*_unit(unit), *(_value(unit.get(k)) for k in keys)) for unit in by_unit.values()
+        )
     else:
         columns = [c for c in form.columns if c.key != "no"]
         head = ("单位代码", "单位名称", "期次", "行", *(c.title for c in columns))
         widths = (11, 30, 12, 6, *(c.width for c in columns))
-        rows = []
-        for unit in by_unit.values():
-            numbers = sorted({row for row, _ in unit}, key=int)
-            rows += [(*_unit(unit), int(n), *(_value(unit.get((n, c.key))) for c in columns)) for n in numbers]
+        rows = (
+            (*_unit(unit), int(number), *(_value(unit.get((number, c.key))) for c in columns))
+            for unit in by_unit.values()
+            for number in sorted({row for row, _ in unit}, key=int)
+        )
     _sheet(workbook, book, f"{form.title}明细", head, widths, rows)
 
 
@@ -275,15 +313,4 @@ def _sources(workbook: Workbook, book: ConsolidatedBook) -> None:
         for figures in book.forms
         for f in figures.figures
     )
-    sheet = workbook.create_sheet("数据来源")
-    for column, (text, width) in enumerate(zip(head, widths, strict=True), start=1):
-        style(put(sheet, 1, column, text), bold=True, fill=HEAD_FILL)
-        sheet.column_dimensions[get_column_letter(column)].width = width
-    last = 1
-    for last, row in enumerate(rows, start=2):
-        for column, value in enumerate(row, start=1):
-            put(sheet, last, column, value)
-    sheet.freeze_panes = "C2"
-    sheet.auto_filter.ref = f"A1:{get_column_letter(len(head))}{last}"
-    print_setup(sheet, heading_row=1)
-    sheet["A1"].fill = LABEL_FILL
+    _sheet(workbook, book, "数据来源", head, widths, rows, plain=True)

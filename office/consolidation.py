@@ -166,53 +166,63 @@ def _form_figures(
     session: Session, book: Rulebook, parties: dict[int, PartyRow], counting: dict[int, _Counting]
 ) -> Iterable[FormFigures]:
     by_submission = {c.submission.id: c for c in counting.values()}
-    figures: dict[int, list[FigureRow]] = defaultdict(list)
-    for figure in session.scalars(select(FigureRow).order_by(FigureRow.id)):
-        if figure.submission_id in by_submission:
-            figures[figure.submission_id].append(figure)
-    queries: dict[int, list[FindingRow]] = defaultdict(list)
+    figures = _sourced_figures(session, book, parties, by_submission)
+    queried: dict[str, dict[tuple[str, str], list[str]]] = defaultdict(lambda: defaultdict(list))
     unusable = (FindingCode.APPROXIMATE, FindingCode.EMPTY_LIKE)  # the other queries leave their figure in the totals
     for finding in session.scalars(select(FindingRow).where(FindingRow.code.in_(unusable))):
-        if finding.submission_id in by_submission:
-            queries[finding.submission_id].append(finding)
+        if (counts := by_submission.get(finding.submission_id)) is not None:
+            unit = parties[counts.obligation.party_id].name
+            queried[counts.obligation.deliverable][finding.row, finding.column].append(unit)
     for deliverable in book.campaign.deliverables:
         form = book.campaign.form_of(deliverable)
-        if form is None:
-            continue
-        mine = [c for c in counting.values() if c.obligation.deliverable == deliverable.key]
-        queried: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for c in mine:
-            for finding in queries[c.submission.id]:
-                queried[finding.row, finding.column].append(parties[c.obligation.party_id].name)
-        yield FormFigures(
-            form=form,
-            figures=tuple(
-                _sourced(figure, c, parties[c.obligation.party_id], form.title)
-                for c in mine
-                for figure in figures[c.submission.id]
-            ),
-            queried={key: tuple(units) for key, units in queried.items()},
-        )
+        if form is not None:
+            yield FormFigures(
+                form=form,
+                figures=tuple(figures[deliverable.key]),
+                queried={key: tuple(units) for key, units in queried[deliverable.key].items()},
+            )
 
 
-def _sourced(figure: FigureRow, counts: _Counting, party: PartyRow, form: str) -> SourcedFigure:
-    number = figure.number
-    return SourcedFigure(
-        code=party.code,
-        unit=party.name,
-        category=party.category,
-        occurrence="" if counts.obligation.occurrence == "once" else counts.obligation.occurrence,
-        form=form,
-        row=figure.row,
-        column=figure.column,
-        number=int(number) if number is not None and float(number).is_integer() else number,
-        text=figure.text,
-        version=counts.version.number,
-        file_name=counts.file.name,
-        sha256=counts.file.sha256,
-        sheet=figure.sheet,
-        cell=figure.cell,
+def _sourced_figures(
+    session: Session, book: Rulebook, parties: dict[int, PartyRow], by_submission: dict[int, _Counting]
+) -> dict[str, list[SourcedFigure]]:
+    """Return the figures of the counting versions by deliverable. Columns, not objects: there are many."""
+    titles = {d.key: form.title for d in book.campaign.deliverables if (form := book.campaign.form_of(d)) is not None}
+    columns = (
+        FigureRow.submission_id,
+        FigureRow.row,
+        FigureRow.column,
+        FigureRow.number,
+        FigureRow.text,
+        FigureRow.sheet,
+        FigureRow.cell,
     )
+    found: dict[str, list[SourcedFigure]] = defaultdict(list)
+    query = select(*columns).order_by(FigureRow.submission_id, FigureRow.id).execution_options(yield_per=2000)
+    for submission_id, row, column, number, text, sheet, cell in session.execute(query):
+        counts = by_submission.get(submission_id)
+        if counts is None:
+            continue
+        party, occurrence = parties[counts.obligation.party_id], counts.obligation.occurrence
+        found[counts.obligation.deliverable].append(
+            SourcedFigure(
+                code=party.code,
+                unit=party.name,
+                category=party.category,
+                occurrence="" if occurrence == "once" else occurrence,
+                form=titles[counts.obligation.deliverable],
+                row=row,
+                column=column,
+                number=int(number) if number is not None and float(number).is_integer() else number,
+                text=text,
+                version=counts.version.number,
+                file_name=counts.file.name,
+                sha256=counts.file.sha256,
+                sheet=sheet,
+                cell=cell,
+            )
+        )
+    return found
 
 
 def _missing(
