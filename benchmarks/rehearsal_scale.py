@@ -1,6 +1,7 @@
 """How a rehearsal grows: time and peak memory of all its processes, for 57, 500 and 2,000 units.
 
-``python -m benchmarks.rehearsal_scale [--quick | UNITS …]``. The baseline is the smallest size of the same run: the goal is that time per unit does not grow with size.
+``python -m benchmarks.rehearsal_scale [--quick | UNITS …]``. The baseline is the smallest size of the same run: the
+goal is that time per unit does not grow with size.
 """
 
 import shutil

@@ -35,7 +35,8 @@ TOWNS = Totals(owed=4, reported=3, on_time=2, late=1, missing=1)
 
 def figure(code: str, row: str, number: float | None, text: str | None = None) -> SourcedFigure:
     return SourcedFigure(
-        code=code, unit=f"单位{code}", category="街镇" if code == "A" else "部门", occurrence="", form="统计表", row=row,
+        code=code, unit=f"单位{code}", category="街镇" if code == "A" else "部门", occurrence="", form="统计表",
+        row=row,
         column="quantity", number=number, text=text, version=2, file_name="=cmd.xlsx", sha256="ab" * 32,
         sheet="统计表", cell="B6",
     )  # fmt: skip
