@@ -84,8 +84,8 @@ class SmtpPool:
 
         tasks = [asyncio.create_task(one(envelope)) for envelope in envelopes]
         try:
-            for task in asyncio.as_completed(tasks):
-                yield await task
+            for done in asyncio.as_completed(tasks):
+                yield await done
         finally:
             for task in tasks:
                 task.cancel()
