@@ -25,6 +25,7 @@ from ledger.submissions import (
 from ledger.tables import CampaignRow, IntakeKind, IntakeRow, IntakeState, ObligationRow, PartyRow
 from mail.parsing import new_part
 from mail.tokens import read_token
+from office import wording
 from office.premises import Premises
 from office.rulebook import open_book, rulebook_of
 from rules.form_checks import check
@@ -110,7 +111,7 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
             placed = _place(session, premises, campaign, hand_in, file)
         except NotPlacedError as error:
             record_file(session, act, kept, submission_id=None, intake_id=hand_in.intake.id)
-            problems.append(f"{file.name or '（未命名附件）'}：{error.problem}")
+            problems.append(f"{file.name or wording.UNNAMED}：{error.problem}")
             reasons.append(error.reason)
             continue
         obligation = _obligation_for(session, act, hand_in.party, placed.deliverable)
@@ -161,7 +162,7 @@ def _place(session: Session, premises: Premises, campaign: Campaign, hand_in: Ha
     if kind in MATERIALS and free:
         return _Placed(deliverable=free[0], state=SubmissionState.ACCEPTED)
     raise NotPlacedError(
-        "这种文件无法登记。表格请用通知所附的 Excel 文件（.xlsx）填写，文字材料请用 Word（.docx）或 PDF 文件报送。",
+        wording.PROBLEM["kind"],
         f"a file of kind {kind} answers no deliverable",
     )
 
@@ -176,18 +177,14 @@ def _place_workbook(premises: Premises, campaign: Campaign, party: PartyRow, con
     try:
         read: WorkbookRead = read_workbook(content, forms)
     except UnreadableWorkbook as error:
-        raise NotPlacedError(
-            "这个 Excel 文件打不开或已损坏。请重新下载通知所附的空表填写后再报。", f"unreadable workbook: {error}"
-        ) from error
+        raise NotPlacedError(wording.PROBLEM["unreadable"], f"unreadable workbook: {error}") from error
     if read.token:
         token = read_token(read.token, premises.secret)
         if token is not None and token.number != party.id:
-            raise NotPlacedError(
-                "这份表格是发给其他单位的，请使用本单位收到的空表填报。", "the workbook bears another unit's token"
-            )
+            raise NotPlacedError(wording.PROBLEM["another_unit"], "the workbook bears another unit's token")
     if read.form is None or read.table is None or read.form.key not in by_form:
         raise NotPlacedError(
-            "没有认出这是本次活动的哪一张表。请使用通知所附的空表填写，不要改动表头。",
+            wording.PROBLEM["no_form"],
             f"no form recognised: {read.reason}",
         )
     checked = check(read.form, read.table)
@@ -215,7 +212,7 @@ def _which_document(session: Session, campaign: Campaign, hand_in: HandIn, file_
         return open_ones[0]
     names = "、".join(f"《{d.title}》" for d in open_ones or documents)
     raise NotPlacedError(
-        f"没有认出这是哪一项材料。请在文件名中写明材料名称（{names}）后重新发送。",
+        wording.PROBLEM["which_document"].format(names=names),
         "the document names none of several open deliverables",
     )
 
@@ -238,7 +235,7 @@ def _obligation_for(session: Session, act: Act, party: PartyRow, deliverable: De
         o for o in load_obligations(session, party.campaign_id, party_id=party.id) if o.deliverable == deliverable.key
     ]
     if not mine:
-        raise NotPlacedError("本单位不需要报送这项材料。", f"{party.code} does not owe {deliverable.key}")
+        raise NotPlacedError(wording.PROBLEM["not_owed"], f"{party.code} does not owe {deliverable.key}")
     chosen = _answered(mine)
     return session.get_one(ObligationRow, chosen.id)
 

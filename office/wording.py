@@ -74,11 +74,16 @@ MAIL_KIND = {
     "question": "来信（无附件）",
 }
 
-
-def day_text(moment: datetime, zone: ZoneInfo) -> str:
-    """Return an instant's local day: 5月31日（星期日）."""
-    local = moment.astimezone(zone)
-    return f"{local.month}月{local.day}日（星期{WEEKDAYS[local.weekday()]}）"
+UNNAMED = "（未命名附件）"
+# Why a file could not be recorded, and what the unit is to do.
+PROBLEM = {
+    "kind": "这种文件无法登记。表格请用通知所附的 Excel 文件（.xlsx）填写，文字材料请用 Word（.docx）或 PDF 文件报送。",
+    "unreadable": "这个 Excel 文件打不开或已损坏。请重新下载通知所附的空表填写后再报。",
+    "another_unit": "这份表格是发给其他单位的，请使用本单位收到的空表填报。",
+    "no_form": "没有认出这是本次活动的哪一张表。请使用通知所附的空表填写，不要改动表头。",
+    "not_owed": "本单位不需要报送这项材料。",
+    "which_document": "没有认出这是哪一项材料。请在文件名中写明材料名称（{names}）后重新发送。",
+}
 
 
 def moment_text(moment: datetime, zone: ZoneInfo) -> str:

@@ -5,9 +5,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from mail.parsing import parse_mail
+from rehearsal.clock import WorldClock
+from rehearsal.post_office import PostOffice
 
 Muster = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -85,3 +90,24 @@ def test_an_empty_ledger_verifies(muster: Muster) -> None:
     done = muster("audit", "--verify")
     assert done.returncode == 0, done.stderr
     assert "0 entries" in done.stdout
+
+
+def test_samples_of_every_notice_reach_the_operator_and_nobody_else(muster: Muster, tmp_path: Path) -> None:
+    office = PostOffice(
+        WorldClock(now=datetime(2020, 5, 27, tzinfo=UTC)),
+        mails=tmp_path / "mails",
+        intake=tmp_path / "intake",
+        intake_address="muster@office.example",
+        hostname="mx.office.example",
+    )
+    office.start()
+    try:
+        relay = {"MUSTER_SMTP_PORT": str(office.port), "MUSTER_SMTP_TLS": "none"}
+        done = muster("mail", "safety-month-2020", "--to-me", "me@gov.example", **relay)
+    finally:
+        office.stop()
+    assert done.returncode == 0, done.stderr
+    assert [folder.name for folder in (tmp_path / "mails").iterdir()] == ["me@gov.example"]
+    subjects = [parse_mail(p.read_bytes()).subject for p in (tmp_path / "mails" / "me@gov.example").iterdir()]
+    assert len(subjects) == 8
+    assert all(subject.startswith("【样张】") for subject in subjects)
