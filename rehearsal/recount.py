@@ -24,7 +24,7 @@ def recount(sent: Iterable[SentFile], title: str) -> dict[Line, int]:
 
 def read_lines(path: Path, column: str, *, sheet: int | str) -> dict[Line, int]:
     """Return the whole numbers of a column by (活动项目, 统计内容)."""
-    book = openpyxl.load_workbook(path, data_only=True)
+    book = openpyxl.load_workbook(path, data_only=True, read_only=True)  # its 数据来源 is long; one sheet is wanted
     rows = (book[sheet] if isinstance(sheet, str) else book.worksheets[sheet]).iter_rows(values_only=True)
     found: dict[Line, int] = {}
     at: dict[str, int] = {}
