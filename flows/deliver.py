@@ -4,8 +4,9 @@ from datetime import datetime
 
 from prefect import flow
 
+from ledger.outbox import HEAD
 from office.outbox import Delivered
-from tasks.delivery import deliver_shard, repair_contacts
+from tasks.delivery import Progress, deliver_shard, measure_queue, open_sender, repair_contacts
 from tasks.desk import moment_of
 from tasks.naming import run_name
 from tasks.tally import Tally, publish_tally
@@ -14,13 +15,37 @@ from tasks.tally import Tally, publish_tally
 async def drain_outbox(campaign: str, moment: datetime) -> Delivered:
     """Send all that waits and may leave, shard by shard; where an address failed, go on to the next contact."""
     total = Delivered()
+    progress = await measure_queue(campaign, moment)
+    async with open_sender(moment):
+        while True:
+            passed = await _through_the_queue(campaign, progress)
+            total += passed
+            repaired = await repair_contacts(campaign, moment)
+            if passed.relay_is_down or not (repaired or passed.needs_another_look):
+                return total
+
+
+async def _through_the_queue(campaign: str, progress: Progress) -> Delivered:
+    """Go through the queue once; then again for lanes whose rate was used up, as long as that sends something."""
+    total = await _pass(campaign, progress, only_lanes=())
+    while total.full_lanes and not total.relay_is_down:
+        again = await _pass(campaign, progress, only_lanes=tuple(sorted(total.full_lanes)))
+        total = total.without_full_lanes() + again
+        if not again.handed_over:
+            break
+    return total
+
+
+async def _pass(campaign: str, progress: Progress, *, only_lanes: tuple[str, ...]) -> Delivered:
+    """Look at every waiting message once, shard by shard."""
+    total, place = Delivered(), HEAD
     while True:
-        passed_over = 0
-        while (shard := await deliver_shard(campaign, moment, passed_over)).looked_at:
-            total += shard
-            passed_over += len(shard.unsent)
-        if not await repair_contacts(campaign, moment):
+        shard = await deliver_shard(campaign, progress.shard_size, place, only_lanes)
+        total += shard
+        await progress.show(shard.handed_over)
+        if shard.reached is None or shard.relay_is_down:
             return total
+        place = shard.reached
 
 
 @flow(name="deliver", flow_run_name=run_name, persist_result=False)

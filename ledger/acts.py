@@ -1,6 +1,6 @@
 """An act: who does something, at which moment of the campaign, and in which flow run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 
@@ -28,6 +28,10 @@ class Act:
             if moment.tzinfo is None:
                 raise ValueError(f"{name} has no zone; give an aware instant in UTC")
             object.__setattr__(self, name, moment.astimezone(UTC))
+
+    def again(self) -> "Act":
+        """Return the same act a moment later: the wall has moved on, the campaign's moment has not."""
+        return replace(self, wall=datetime.now(UTC))
 
     @classmethod
     def now(cls, actor: str, as_of: datetime | None = None, flow_run_id: str | None = None) -> "Act":

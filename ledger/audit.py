@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from ledger.acts import Act
 from ledger.tables import AttemptRow, AuditRow
+from ledger.tables.base import table_of
 
 GENESIS = "0" * 64
 ATTEMPTED = "messages.attempted"  # the entry that vouches for a batch of attempts
@@ -75,12 +76,22 @@ def entry_hash(row: AuditRow) -> str:
     )
 
 
-def attempts_digest(attempts: Iterable[AttemptRow]) -> str:
-    """Return the digest of a batch of attempts, in the order of their ids."""
+def attempts_digest(attempts: Iterable[Mapping[str, Any]]) -> str:
+    """Return the digest of a group of attempts, in the order in which they were written."""
     return _digest(
         [
-            [a.id, a.message_id, a.state, a.address, a.smtp_code, a.smtp_text, a.flow_run_id, a.as_of.isoformat()]
-            for a in sorted(attempts, key=lambda a: a.id)
+            [
+                a["message_id"],
+                a["state"],
+                a["address"],
+                a["smtp_code"],
+                a["smtp_text"],
+                a["lane"],
+                a["flow_run_id"],
+                a["as_of"].isoformat(),
+                a["recorded_at"].isoformat(),
+            ]
+            for a in attempts
         ]
     )
 
@@ -98,7 +109,9 @@ def verify(session: Session) -> Verdict:
         if row.hash != entry_hash(row):
             return Verdict(entries=count, head=previous, fault=f"{where}: was changed after it was written")
         if row.verb == ATTEMPTED:
-            attempts = session.scalars(select(AttemptRow).where(AttemptRow.batch == row.detail["batch"])).all()
+            attempts_table = table_of(AttemptRow)
+            of_group = select(attempts_table).where(attempts_table.c.batch == row.detail["batch"])
+            attempts = [dict(a) for a in session.execute(of_group.order_by(attempts_table.c.id)).mappings()]
             if row.detail["digest"] != attempts_digest(attempts):
                 return Verdict(entries=count, head=previous, fault=f"{where}: its attempts were changed")
             vouched += len(attempts)

@@ -218,6 +218,24 @@ def mark_contact_bad(session: Session, act: Act, contact: ContactRow, reason: st
     )
 
 
+def count_soft_bounce(session: Session, act: Act, contact: ContactRow, reason: str) -> None:
+    """Count a report that a mail was accepted and then returned though the address is right: full mailbox, policy."""
+    contact.soft_bounces += 1
+    contact.soft_reason = reason[:500]
+    party = session.get_one(PartyRow, contact.party_id)
+    detail = {"address": contact.address, "count": contact.soft_bounces, "reason": reason[:500]}
+    audit.append(session, act, "contact.soft_bounce", detail, campaign_id=party.campaign_id, party_id=party.id)
+
+
+def hear_of_contact(session: Session, party_id: int, address: str) -> bool:
+    """Whether an address is a contact of a party; if so, it is alive, and soft bounces are counted anew."""
+    query = select(ContactRow).where(ContactRow.party_id == party_id, ContactRow.address == address.lower())
+    contacts = session.scalars(query).all()
+    for contact in contacts:
+        contact.soft_bounces, contact.soft_reason = 0, ""
+    return bool(contacts)
+
+
 def record_decision(  # noqa: PLR0913  a decision has that many sides
     session: Session,
     act: Act,

@@ -8,23 +8,30 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-BUSY_TIMEOUT_MS = 30_000
+LOCK_TIMEOUT_MS = 30_000
+WRITER = 7_316_001  # the advisory lock that stands on PostgreSQL for SQLite's write lock
+SYNCHRONOUS_COMMIT = {"NORMAL": "off", "FULL": "on"}
 
 
 class Ledger:
-    """The ledger's database. ``durability`` is SQLite's synchronous level: NORMAL or FULL.
+    """The ledger's database, on SQLite or PostgreSQL.
 
-    On SQLite a writing session takes the write lock when it begins: two that read first and write later would
-    otherwise deadlock into “database is locked”.
+    Whatever ``durability`` is, an act that was committed outlives the death of any of our processes. With NORMAL the
+    last ones (on PostgreSQL, of the last fraction of a second) may be lost when the machine loses its power or its
+    system crashes; on PostgreSQL also when the database server itself crashes, as it does by its own rule when one of
+    its processes is killed. With FULL they are not.
+
+    One session writes at a time: it takes the write lock when it begins. Two that read first and write later would
+    else claim the same message twice, or deadlock into “database is locked”. Reading waits for nobody.
     """
 
     def __init__(self, url: str, *, durability: str = "NORMAL") -> None:
         """Open (not create) the database at an SQLAlchemy URL."""
-        self.engine = _engine(url, durability)
+        self.engine = _engine(_with_driver(url), durability)
         self._writing = self.engine.execution_options(writes=True)
 
     @contextmanager
@@ -40,10 +47,10 @@ class Ledger:
             yield session
 
     def migrate(self) -> None:
-        """Create or bring up the tables to the newest migration."""
+        """Create or bring up the tables to the newest migration; of several that ask at once, one does it."""
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with self.engine.connect() as connection:
+        with self._writing.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -52,11 +59,21 @@ class Ledger:
         self.engine.dispose()
 
 
-def _engine(url: str, durability: str) -> Engine:
-    engine = create_engine(url, json_serializer=_json)
+def _with_driver(url: str) -> URL:
+    """Return the URL with the driver that we install, where it names none."""
+    parsed = make_url(url)
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in ("postgres", "postgresql") else parsed
+
+
+def _engine(url: URL, durability: str) -> Engine:
+    # A connection kept in the pool does not outlive its server: ask before use.
+    engine = create_engine(url, json_serializer=_json, pool_pre_ping=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_pragmas(durability))
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _postgres_settings(durability))
+        event.listen(engine, "begin", _begin_postgres)
     return engine
 
 
@@ -69,10 +86,10 @@ def _sqlite_pragmas(durability: str) -> Any:  # noqa: ANN401  SQLAlchemy's liste
     def on_connect(connection: Any, _record: object) -> None:  # noqa: ANN401
         connection.isolation_level = None  # we say BEGIN ourselves, below
         cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={LOCK_TIMEOUT_MS}")
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA synchronous={durability}")
-        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         cursor.close()
 
     return on_connect
@@ -81,3 +98,18 @@ def _sqlite_pragmas(durability: str) -> Any:  # noqa: ANN401  SQLAlchemy's liste
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgres_settings(durability: str) -> Any:  # noqa: ANN401  SQLAlchemy's listeners are untyped
+    def on_connect(connection: Any, _record: object) -> None:  # noqa: ANN401
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET synchronous_commit TO {SYNCHRONOUS_COMMIT[durability]}")
+            cursor.execute(f"SET lock_timeout TO {LOCK_TIMEOUT_MS}")
+        connection.commit()
+
+    return on_connect
+
+
+def _begin_postgres(connection: Connection) -> None:
+    if connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER})")

@@ -5,6 +5,8 @@ LedgerError
 ├── UnknownParty
 ├── AlreadyRecorded
 ├── BehindTheCampaign
+├── UnknownHold
+├── UnknownMessage
 └── BrokenChain
 """
 
@@ -31,3 +33,11 @@ class BehindTheCampaign(LedgerError):  # noqa: N818
 
 class BrokenChain(LedgerError):  # noqa: N818
     """The audit trail does not verify."""
+
+
+class UnknownHold(LedgerError):  # noqa: N818
+    """Nothing is on hold there."""
+
+
+class UnknownMessage(LedgerError):  # noqa: N818
+    """There is no such message, or it is in no state to be settled."""

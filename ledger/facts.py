@@ -1,12 +1,13 @@
 """What is known of a campaign, as the values that rules take. One query a table, never one a unit."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from ledger.tables import (
+    ContactRow,
     DeliverableRow,
     ItemRow,
     MessageRow,
@@ -19,52 +20,72 @@ from rules.obligations import Obligation, SubmissionState, Version
 
 
 def load_obligations(
-    session: Session, campaign_id: int, *, known_at: datetime | None = None, party_id: int | None = None
+    session: Session,
+    campaign_id: int,
+    *,
+    known_at: datetime | None = None,
+    party_ids: Collection[int] | None = None,
+    named_in: Collection[int] = (),
 ) -> list[Obligation]:
     """Return the campaign's obligations with the versions handed in.
 
     ``known_at`` leaves out what was made or handed in for a later moment, so that a past decision can be replayed.
+    ``party_ids`` limits them to those of some parties, and of those that the messages ``named_in`` speak of.
     """
-    versions = _versions(session, campaign_id, known_at, party_id)
+    wanted = ObligationRow.campaign_id == campaign_id
+    if party_ids is not None:
+        of_party = ObligationRow.party_id.in_(party_ids)
+        named = select(ItemRow.obligation_id).where(ItemRow.message_id.in_(named_in))
+        wanted &= or_(of_party, ObligationRow.id.in_(named)) if named_in else of_party
+    versions = _versions(session, wanted, known_at)
     query = (
-        select(ObligationRow, PartyRow.superior_id, PartyRow.category, PartyRow.left_at, DeliverableRow.key)
+        select(
+            ObligationRow.id,
+            ObligationRow.party_id,
+            PartyRow.superior_id,
+            PartyRow.category,
+            DeliverableRow.key,
+            ObligationRow.occurrence,
+            ObligationRow.due_at,
+            ObligationRow.chase_from,
+            ObligationRow.exempt_at,
+            PartyRow.left_at,
+        )
         .join(PartyRow, PartyRow.id == ObligationRow.party_id)
         .join(DeliverableRow, DeliverableRow.id == ObligationRow.deliverable_id)
-        .where(ObligationRow.campaign_id == campaign_id)
+        .where(wanted)
         .order_by(ObligationRow.id)
     )
-    if party_id is not None:
-        query = query.where(ObligationRow.party_id == party_id)
     if known_at is not None:
         query = query.where(ObligationRow.as_of <= known_at)
     return [
         Obligation(
-            id=row.id,
-            party_id=row.party_id,
+            id=id_,
+            party_id=party_id,
             superior_id=superior_id,
             category=category,
             deliverable=deliverable,
-            occurrence=row.occurrence,
-            due=row.due_at,
-            chase_from=row.chase_from,
-            versions=versions.get(row.id, ()),
-            exempt=row.exempt_at is not None and (known_at is None or row.exempt_at <= known_at),
+            occurrence=occurrence,
+            due=due,
+            chase_from=chase_from,
+            versions=versions.get(id_, ()),
+            exempt=exempt_at is not None and (known_at is None or exempt_at <= known_at),
             left_at=left_at if known_at is None or (left_at is not None and left_at <= known_at) else None,
         )
-        for row, superior_id, category, left_at, deliverable in session.execute(query)
-    ]
+        for (
+            id_, party_id, superior_id, category, deliverable, occurrence, due, chase_from, exempt_at, left_at,
+        ) in session.execute(query)
+    ]  # fmt: skip
 
 
 def _versions(
-    session: Session, campaign_id: int, known_at: datetime | None, party_id: int | None
+    session: Session, wanted: ColumnElement[bool], known_at: datetime | None
 ) -> dict[int, tuple[Version, ...]]:
     query = (
         select(SubmissionRow.obligation_id, SubmissionRow.version, SubmissionRow.received_at, SubmissionRow.state)
         .join(ObligationRow, ObligationRow.id == SubmissionRow.obligation_id)
-        .where(ObligationRow.campaign_id == campaign_id)
+        .where(wanted)
     )
-    if party_id is not None:
-        query = query.where(ObligationRow.party_id == party_id)
     if known_at is not None:
         query = query.where(SubmissionRow.received_at <= known_at, SubmissionRow.as_of <= known_at)
     found: dict[int, tuple[Version, ...]] = {}
@@ -115,9 +136,21 @@ def mails_by_occasion(session: Session, campaign_id: int) -> dict[str, int]:
     return {row[0]: row[1] for row in session.execute(query)}
 
 
-def party_names(session: Session, campaign_id: int) -> dict[int, PartyRow]:
-    """Return the campaign's parties by id."""
-    return {row.id: row for row in session.scalars(select(PartyRow).where(PartyRow.campaign_id == campaign_id))}
+def party_names(session: Session, campaign_id: int, ids: Collection[int] | None = None) -> dict[int, PartyRow]:
+    """Return the campaign's parties by id; only some if named."""
+    query = select(PartyRow).where(PartyRow.campaign_id == campaign_id)
+    if ids is not None:
+        query = query.where(PartyRow.id.in_(ids))
+    return {row.id: row for row in session.scalars(query)}
+
+
+def contacts_by_party(session: Session, party_ids: Collection[int]) -> dict[int, list[ContactRow]]:
+    """Return the contacts of several parties, bad ones included, each party's in the order of the roster."""
+    query = select(ContactRow).where(ContactRow.party_id.in_(party_ids)).order_by(ContactRow.rank, ContactRow.id)
+    found: dict[int, list[ContactRow]] = {id_: [] for id_ in party_ids}
+    for row in session.scalars(query):
+        found[row.party_id].append(row)
+    return found
 
 
 def told_of_launch(session: Session, campaign_id: int) -> set[int]:

@@ -1,22 +1,26 @@
-"""Verbs on messages: plan, claim, mark. A message is claimed, then sent, then marked."""
+"""Verbs on messages: plan, claim, mark, record, settle. A message is claimed, then sent, then recorded.
 
-from collections.abc import Iterable, Mapping, Sequence
+Reading is by plain rows and writing by the set: a launch of thousands of mails goes through here.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import bindparam, case, func, insert, or_, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import written
+from ledger.errors import UnknownMessage
 from ledger.tables import UNTOLD, AttemptRow, ItemRow, MailClass, MessageRow, MessageState
+from ledger.tables.base import table_of
+from ledger.tables.messages import ASTRAY, CAUSED, CHASES, IS_CLAIMED, WAITS
 from rules.notices import ItemDue
 
-LEASE = timedelta(minutes=15)
-FIRST_RETRY = timedelta(minutes=6)  # greylisting opens after five
 CLASS_OF = {
     "launch": MailClass.BULK,
     "closing": MailClass.BULK,
@@ -25,9 +29,21 @@ CLASS_OF = {
     "escalation_digest": MailClass.CHASE,
 }
 # Smaller goes first: an escalation before a reminder, so that the daily cap never eats a rung of the ladder.
-PRIORITY_OF = {"receipt": 10, "returned": 10, "summary": 20, "escalation": 30, "escalation_digest": 30, "reminder": 40}
+PRIORITY_OF = {
+    "alert": 5,
+    "receipt": 10,
+    "returned": 10,
+    "summary": 20,
+    "escalation": 30,
+    "escalation_digest": 30,
+    "reminder": 40,
+}
 BULK_PRIORITY = 50
-WAITING = (MessageState.PLANNED, MessageState.DEFERRED)
+Place = tuple[int, int]  # where a message stands in the queue: priority, id
+HEAD: Place = (-1, -1)
+
+_messages = table_of(MessageRow)
+_attempts = table_of(AttemptRow)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +61,78 @@ class NewMessage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A message in the queue, as the claim reads it."""
+
+    id: int
+    party_id: int
+    notice: str
+    occasion: str
+    generation: int
+    mail_class: str
+    priority: int
+    message_id: str
+    state: str
+    expires_at: datetime | None
+    detail: dict[str, Any]
+    contact_id: int | None
+    address: str | None
+    subject: str | None
+    dated_at: datetime | None
+    raw_sha256: str | None
+    skeleton_sha256: str | None
+    fields: dict[str, Any] | None
+    tries: int
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the queue."""
+        return self.priority, self.id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """What a message says of one obligation."""
+
+    id: int
+    message_id: int
+    obligation_id: int
+    rung: str
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A message addressed, composed and dated: what the claim puts on record of it."""
+
+    message_id: int
+    contact_id: int
+    address: str
+    lane: str
+    subject: str
+    dated_at: datetime
+    raw_sha256: str
+    skeleton_sha256: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came of one attempt."""
+    """A change of a message's state: by the relay's answer, by a rule, or by staff."""
 
     message_id: int
     state: MessageState
     code: int | None = None
     text: str = ""
+    address: str | None = None
+    lane: str | None = None
+    again_at: datetime | None = None  # of a deferred one
+    tried: bool = False  # the relay was spoken to
+
+
+def class_of(notice: str) -> MailClass:
+    """Return the class of a notice's mails."""
+    return CLASS_OF.get(notice, MailClass.REPLY)
 
 
 def plan_messages(
@@ -67,7 +148,7 @@ def plan_messages(
             occasion=new.occasion,
             generation=new.generation,
             caused_by=new.caused_by,
-            mail_class=CLASS_OF.get(new.notice, MailClass.REPLY),
+            mail_class=class_of(new.notice),
             priority=PRIORITY_OF.get(new.notice, BULK_PRIORITY),
             message_id=f"<{uuid4().hex}@{domain}>",
             expires_at=new.expires,
@@ -99,108 +180,280 @@ def plan_messages(
     return rows
 
 
-def waiting(session: Session, campaign_id: int, act: Act, *, after: int, limit: int) -> list[MessageRow]:
-    """Return messages that wait to be sent, in order of priority, beyond ``after`` messages already looked at."""
+def waiting(
+    session: Session, campaign_id: int, act: Act, *, after: Place, limit: int, only_lanes: Collection[str] = ()
+) -> list[Waiting]:
+    """Return messages that wait to be sent, in order, beyond a place in the queue; of some lanes only if named."""
+    columns = [_messages.c[name] for name in Waiting.__dataclass_fields__]
     query = (
-        select(MessageRow)
+        select(*columns)
         .where(
-            MessageRow.campaign_id == campaign_id,
-            MessageRow.state.in_(WAITING),
-            or_(MessageRow.not_before.is_(None), MessageRow.not_before <= act.as_of),
+            _messages.c.campaign_id == campaign_id,
+            text(WAITS),  # to the letter, for the sake of the partial index
+            tuple_(_messages.c.priority, _messages.c.id) > tuple_(*after),
+            or_(_messages.c.not_before.is_(None), _messages.c.not_before <= act.as_of),
         )
-        .order_by(MessageRow.priority, MessageRow.id)
-        .offset(after)
+        .order_by(_messages.c.priority, _messages.c.id)
         .limit(limit)
     )
-    return list(session.scalars(query))
+    if only_lanes:
+        query = query.where(_messages.c.lane.in_(sorted(only_lanes)))
+    return [Waiting(**row) for row in session.execute(query).mappings()]
 
 
-def items_of(session: Session, message_ids: Sequence[int]) -> dict[int, list[ItemRow]]:
+def count_waiting(session: Session, campaign_id: int, act: Act) -> int:
+    """Return how many messages could leave as far as their time goes."""
+    query = (
+        select(func.count())
+        .select_from(_messages)
+        .where(
+            _messages.c.campaign_id == campaign_id,
+            text(WAITS),
+            or_(_messages.c.not_before.is_(None), _messages.c.not_before <= act.as_of),
+        )
+    )
+    return session.scalars(query).one()
+
+
+def items_of(session: Session, message_ids: Collection[int]) -> dict[int, list[Item]]:
     """Return the items that stand of several messages, by message."""
-    found: dict[int, list[ItemRow]] = {id_: [] for id_ in message_ids}
-    query = select(ItemRow).where(ItemRow.message_id.in_(message_ids), ~ItemRow.gone).order_by(ItemRow.id)
-    for item in session.scalars(query):
-        found[item.message_id].append(item)
+    found: dict[int, list[Item]] = {id_: [] for id_ in message_ids}
+    query = (
+        select(ItemRow.id, ItemRow.message_id, ItemRow.obligation_id, ItemRow.rung, ItemRow.due_at)
+        .where(ItemRow.message_id.in_(message_ids), ~ItemRow.gone)
+        .order_by(ItemRow.id)
+    )
+    for id_, message_id, obligation_id, rung, due_at in session.execute(query):
+        item = Item(id=id_, message_id=message_id, obligation_id=obligation_id, rung=rung, due_at=due_at)
+        found[message_id].append(item)
     return found
 
 
-def drop_items(items: Iterable[ItemRow]) -> None:
-    """Take items out of a message: there is nothing left to say of them."""
-    for item in items:
-        item.gone = True
+def drop_items(session: Session, items: Iterable[Item]) -> None:
+    """Take items out of their messages: there is nothing left to say of them."""
+    ids = [item.id for item in items]
+    if ids:
+        session.execute(update(ItemRow).where(ItemRow.id.in_(ids)).values(gone=True))
 
 
-def retire(session: Session, act: Act, message: MessageRow, state: MessageState, reason: str) -> None:
-    """End a message unsent: superseded, expired, or refused because there is nobody to write to."""
-    if state is not MessageState.REFUSED:
-        session.execute(update(ItemRow).where(ItemRow.message_id == message.id).values(gone=True))
-    message.reason = reason
-    _attempts(session, act, [Result(message_id=message.id, state=state, text=reason)])
+def note_lane(session: Session, lane_of: Mapping[int, str]) -> None:
+    """Note the lane of messages that have to wait for it, so that the next look can pass them over."""
+    if lane_of:
+        rows = [{"b_id": id_, "b_lane": lane} for id_, lane in lane_of.items()]
+        session.connection().execute(
+            update(_messages).where(_messages.c.id == bindparam("b_id")).values(lane=bindparam("b_lane")), rows
+        )
 
 
-def claim(act: Act, message: MessageRow, claimed_by: str) -> None:
-    """Take a message before it is sent; the lease says until when nobody else may judge its fate."""
-    message.state = MessageState.CLAIMED
-    message.claimed_by = claimed_by
-    message.lease_until = act.wall + LEASE
-
-
-def abandoned(session: Session, act: Act, campaign_id: int) -> list[int]:
-    """Return the messages whose sender vanished with them: they may have left, so nobody may guess."""
-    query = select(MessageRow.id).where(
-        MessageRow.campaign_id == campaign_id,
-        MessageRow.state == MessageState.CLAIMED,
-        MessageRow.lease_until < act.wall,
+def claim(session: Session, act: Act, campaign_id: int, sender: str, claims: Sequence[Claim]) -> None:
+    """Take messages before they are sent. The sender's lease says until when nobody else may judge their fate."""
+    if not claims:
+        return
+    statement = (
+        update(_messages)
+        .where(_messages.c.id == bindparam("b_id"), text(WAITS))
+        .values(
+            state=MessageState.CLAIMED,
+            claimed_by=sender,
+            data_at=None,
+            **{name: bindparam(f"b_{name}") for name in Claim.__dataclass_fields__ if name != "message_id"},
+        )
     )
+    rows = [
+        {"b_id": c.message_id, **{f"b_{n}": getattr(c, n) for n in Claim.__dataclass_fields__ if n != "message_id"}}
+        for c in claims
+    ]
+    taken = session.connection().execute(statement, rows).rowcount
+    if taken != len(rows):  # the caller looked under a lock; somebody wrote past it
+        raise UnknownMessage(f"{len(rows) - taken} of {len(rows)} messages to be claimed wait no longer; claim again")
+    _append_attempts(
+        session,
+        act,
+        campaign_id,
+        [Result(message_id=c.message_id, state=MessageState.CLAIMED, address=c.address, lane=c.lane) for c in claims],
+    )
+
+
+def still_ours(session: Session, sender: str, message_ids: Collection[int]) -> dict[int, str]:
+    """Return which messages a sender still has, with their states, and lock them until the transaction ends.
+
+    Ambiguous ones count: their sender, if it lives after all, knows what came of them.
+    """
+    query = (
+        select(_messages.c.id, _messages.c.state)
+        .where(
+            _messages.c.id.in_(message_ids),
+            _messages.c.claimed_by == sender,
+            _messages.c.state.in_((MessageState.CLAIMED, MessageState.AMBIGUOUS)),
+        )
+        .with_for_update()
+    )
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def mark_data(session: Session, act: Act, message_ids: Collection[int]) -> None:
+    """Put on record that messages are about to reach DATA: from here on nobody may guess that they did not leave."""
+    if message_ids:
+        session.execute(update(_messages).where(_messages.c.id.in_(message_ids)).values(data_at=act.wall))
+
+
+def record(session: Session, act: Act, campaign_id: int, results: Sequence[Result]) -> None:
+    """Record what came of messages, as a group that one audit entry vouches for."""
+    if not results:
+        return
+    told = (MessageState.SENT, MessageState.AMBIGUOUS)
+    statement = (
+        update(_messages)
+        .where(_messages.c.id == bindparam("b_id"))
+        .values(
+            state=bindparam("b_state"),
+            reason=bindparam("b_reason"),
+            data_at=None,
+            not_before=bindparam("b_not_before"),
+            sent_as_of=func.coalesce(bindparam("b_sent", type_=_messages.c.sent_as_of.type), _messages.c.sent_as_of),
+            tries=_messages.c.tries + bindparam("b_tries"),
+        )
+    )
+    rows = [
+        {
+            "b_id": r.message_id,
+            "b_state": r.state,
+            "b_reason": "" if r.state is MessageState.SENT else r.text[:300],
+            "b_not_before": r.again_at,
+            "b_sent": act.as_of if r.state in told else None,
+            "b_tries": int(r.tried),
+        }
+        for r in results
+    ]
+    session.connection().execute(statement, rows)
+    _append_attempts(session, act, campaign_id, results)
+
+
+def retire(session: Session, act: Act, campaign_id: int, ended: Mapping[int, tuple[MessageState, str]]) -> None:
+    """End messages unsent, each with state and reason: superseded, expired, or refused as there is no address."""
+    gone = [id_ for id_, (state, _) in ended.items() if state is not MessageState.REFUSED]
+    if gone:
+        session.execute(update(ItemRow).where(ItemRow.message_id.in_(gone)).values(gone=True))
+    results = [Result(message_id=id_, state=state, text=reason) for id_, (state, reason) in ended.items()]
+    record(session, act, campaign_id, results)
+
+
+def give_back(session: Session, act: Act, campaign_id: int, sender: str, message_ids: Collection[int], why: str) -> int:
+    """Return claimed messages that have not reached DATA to the queue; return how many."""
+    query = select(_messages.c.id, _messages.c.tries, _messages.c.not_before).where(
+        _messages.c.id.in_(message_ids),
+        _messages.c.claimed_by == sender,
+        _messages.c.state == MessageState.CLAIMED,
+        _messages.c.data_at.is_(None),
+    )
+    results = [
+        Result(message_id=id_, state=_before(tries), text=why, again_at=not_before)
+        for id_, tries, not_before in session.execute(query.with_for_update())
+    ]
+    record(session, act, campaign_id, results)
+    return len(results)
+
+
+def _before(tries: int) -> MessageState:
+    return MessageState.DEFERRED if tries else MessageState.PLANNED
+
+
+def judge_abandoned(session: Session, act: Act, live: Collection[str]) -> dict[int, tuple[str, str]]:
+    """Judge what senders had claimed that are no longer ``live``; return (state, notice) of each by message id.
+
+    Not at DATA: it goes back to the queue. At DATA: it may have left, so it is ambiguous.
+    """
+    query = select(
+        _messages.c.id,
+        _messages.c.campaign_id,
+        _messages.c.notice,
+        _messages.c.tries,
+        _messages.c.data_at,
+        _messages.c.address,
+        _messages.c.lane,
+    ).where(text(IS_CLAIMED), _messages.c.claimed_by.not_in(list(live)))
+    by_campaign: dict[int, list[Result]] = {}
+    judged: dict[int, tuple[str, str]] = {}
+    for id_, campaign_id, notice, tries, data_at, address, lane in session.execute(query.with_for_update()):
+        if data_at is None:
+            state, why = _before(tries), "its sender vanished before DATA; it goes back to the queue"
+        else:
+            state, why = MessageState.AMBIGUOUS, "its sender vanished after DATA had begun; it may have left"
+        tried = data_at is not None
+        result = Result(message_id=id_, state=state, text=why, address=address, lane=lane, tried=tried)
+        by_campaign.setdefault(campaign_id, []).append(result)
+        judged[id_] = (state, notice)
+    for campaign_id, results in by_campaign.items():
+        record(session, act, campaign_id, results)
+    return judged
+
+
+def tries_of(session: Session, message_ids: Collection[int]) -> dict[int, int]:
+    """Return how often messages were tried before."""
+    if not message_ids:
+        return {}
+    query = select(_messages.c.id, _messages.c.tries).where(_messages.c.id.in_(message_ids))
+    return {id_: tries for id_, tries in session.execute(query)}  # noqa: C416  rows, not pairs, for the type checker
+
+
+def messages_in(session: Session, message_ids: Collection[int], state: MessageState) -> list[MessageRow]:
+    """Return those of several messages that are in a state."""
+    if not message_ids:
+        return []
+    query = select(MessageRow).where(MessageRow.id.in_(message_ids), MessageRow.state == state)
+    return list(session.scalars(query.execution_options(populate_existing=True)))
+
+
+def find_message(session: Session, message_id: int) -> MessageRow:
+    """Return a message.
+
+    Raises:
+        UnknownMessage: there is none of that number.
+
+    """
+    row = session.get(MessageRow, message_id)
+    if row is None:
+        raise UnknownMessage(f"there is no mail {message_id}; `muster mails` lists them")
+    return row
+
+
+def attempts_of(session: Session, message_id: int) -> list[AttemptRow]:
+    """Return every change of a message's state, in order."""
+    query = select(AttemptRow).where(AttemptRow.message_id == message_id).order_by(AttemptRow.id)
     return list(session.scalars(query))
 
 
-def mark(session: Session, act: Act, results: Sequence[Result]) -> None:
-    """Record what came of attempts, as a group that one audit entry vouches for."""
-    if results:
-        _attempts(session, act, results)
-
-
-def _attempts(session: Session, act: Act, results: Sequence[Result]) -> None:
+def _append_attempts(session: Session, act: Act, campaign_id: int, results: Sequence[Result]) -> None:
     batch = uuid4().hex
-    ids = [r.message_id for r in results]
-    messages = {m.id: m for m in session.scalars(select(MessageRow).where(MessageRow.id.in_(ids)))}
-    rows = []
-    for result in results:
-        message = messages[result.message_id]
-        message.state = result.state
-        message.lease_until = None
-        if result.state in (MessageState.SENT, MessageState.AMBIGUOUS):
-            message.sent_as_of = act.as_of
-        elif result.state is MessageState.DEFERRED:
-            message.not_before = act.as_of + FIRST_RETRY
-        rows.append(
-            AttemptRow(
-                message_id=message.id,
-                batch=batch,
-                state=result.state,
-                address=message.address,
-                smtp_code=result.code,
-                smtp_text=result.text[:1000],
-                **written(act),
-            )
-        )
-    session.add_all(rows)
-    session.flush()
+    common = {"batch": batch, **written(act)}
+    rows = [
+        {
+            "message_id": r.message_id,
+            "state": str(r.state),
+            "address": r.address,
+            "smtp_code": r.code,
+            "smtp_text": r.text[:1000],
+            "lane": r.lane,
+            **common,
+        }
+        for r in results
+    ]
+    session.connection().execute(insert(_attempts), rows)
     detail = {"batch": batch, "count": len(rows), "digest": audit.attempts_digest(rows)}
-    audit.append(session, act, audit.ATTEMPTED, detail, campaign_id=messages[ids[0]].campaign_id)
+    audit.append(session, act, audit.ATTEMPTED, detail, campaign_id=campaign_id)
 
 
-def chased_between(session: Session, addresses: Sequence[str], start: datetime, end: datetime) -> dict[str, int]:
-    """Return how many chase mails each address got, over all campaigns, in an interval of as_of."""
+def chased_between(session: Session, addresses: Collection[str], start: datetime, end: datetime) -> dict[str, int]:
+    """Return how many chase mails each address got or is about to get, over all campaigns, in an interval of as_of."""
+    at = case((MessageRow.state == MessageState.CLAIMED, MessageRow.dated_at), else_=MessageRow.sent_as_of)
     query = (
         select(MessageRow.address, func.count())
         .where(
             MessageRow.address.in_(addresses),
-            MessageRow.mail_class == MailClass.CHASE,
+            text(CHASES),
             MessageRow.state.not_in(UNTOLD),
-            MessageRow.sent_as_of >= start,
-            MessageRow.sent_as_of < end,
+            at >= start,
+            at < end,
         )
         .group_by(MessageRow.address)
     )
@@ -209,11 +462,19 @@ def chased_between(session: Session, addresses: Sequence[str], start: datetime, 
 
 def without_successor(session: Session, campaign_id: int) -> list[MessageRow]:
     """Return refused and bounced messages that no later generation has taken up."""
-    later = select(MessageRow.caused_by).where(MessageRow.caused_by.is_not(None))
+    later = select(MessageRow.caused_by).where(text(CAUSED))
     query = select(MessageRow).where(
         MessageRow.campaign_id == campaign_id,
         MessageRow.state.in_((MessageState.REFUSED, MessageState.BOUNCED)),
-        MessageRow.address.is_not(None),
+        text(ASTRAY),  # to the letter, for the sake of the partial index
         MessageRow.id.not_in(later),
     )
+    return list(session.scalars(query))
+
+
+def ambiguous(session: Session, campaign_id: int | None = None) -> list[MessageRow]:
+    """Return the messages of which nobody can tell whether they left, oldest first."""
+    query = select(MessageRow).where(MessageRow.state == MessageState.AMBIGUOUS, text(ASTRAY)).order_by(MessageRow.id)
+    if campaign_id is not None:
+        query = query.where(MessageRow.campaign_id == campaign_id)
     return list(session.scalars(query))

@@ -1,35 +1,31 @@
 """Composing: from a claimed message and the facts of the moment to the bytes that leave."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from definition.models import Campaign, Deliverable
 from documents.templates import FormTemplate
 from ledger.acts import Act
-from ledger.campaigns import contacts_of
-from ledger.facts import party_names
-from ledger.tables import CampaignRow, ContactRow, IntakeRow, ItemRow, MessageRow, PartyRow
+from ledger.facts import contacts_by_party, load_obligations, party_names
+from ledger.outbox import Item, Waiting
+from ledger.tables import CampaignRow, ContactRow, IntakeRow, PartyRow
 from mail.calendar import Deadline, deadlines_ics
-from mail.letter import Attachment, Letter, compose
+from mail.skeleton import Enclosure, Fields, mark
 from mail.tokens import sign
 from office import wording
+from office.alerts import alert_lines
 from office.answers import answer_of
-from office.letters import (
-    CampaignLines,
-    ContactLines,
-    DigestRow,
-    ItemLine,
-    LetterContext,
-    PartyLines,
-    TallyRow,
-)
+from office.letters import CampaignLines, ContactLines, DigestRow, ItemLine, LetterContext, PartyLines, TallyRow
 from office.premises import Premises
-from office.rulebook import Rulebook
-from rules.delivery import Contact
+from office.rulebook import Rulebook, rulebook_of
+from office.skeletons import Composed
 from rules.obligations import Obligation, is_owed, standing
 from rules.rates import Totals, totals
 
+SPEAK_OF_OTHERS = frozenset({"escalation_digest"})  # notices that name obligations of parties they do not go to
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 WHY = {
     "launch": "您收到本邮件，是因为贵单位在本次活动的报送单位名单中。",
@@ -38,6 +34,7 @@ WHY = {
     "returned": "您收到本邮件，是因为我们收到了以贵单位名义报送的材料；如非贵单位报送，请立即告知。",
     "escalation": "您收到本邮件，是因为贵单位逾期未报，且您登记为单位负责人或联系人。",
     "escalation_digest": "您收到本邮件，是因为名单中的单位由贵单位主管或归口联系。",
+    "alert": "您收到本邮件，是因为您登记为本系统的值守人员。",
     "summary": "您收到本邮件，是因为贵办公室牵头本次活动。",
     "closing": "您收到本邮件，是因为贵单位在本次活动的报送单位名单中。",
 }
@@ -47,77 +44,79 @@ class Composer:
     """Composes the messages of one shard; what they share is looked up once."""
 
     def __init__(
-        self,
-        session: Session,
-        premises: Premises,
-        act: Act,
-        campaign: CampaignRow,
-        book: Rulebook,
-        obligations: Mapping[int, Obligation],
+        self, session: Session, premises: Premises, act: Act, campaign: CampaignRow, messages: Sequence[Waiting]
     ) -> None:
-        """Take the facts of the moment."""
+        """Take the facts of the moment for the parties written to and the obligations spoken of."""
         self._session = session
         self._premises = premises
         self._act = act
         self._row = campaign
-        self._book = book
-        self._obligations = obligations
-        self._parties = party_names(session, campaign.id)
+        self._book = rulebook_of(campaign)
+        written_to = {m.party_id for m in messages}
+        named_in = [m.id for m in messages if m.notice in SPEAK_OF_OTHERS]
+        everybody = any(m.notice == "summary" for m in messages)
+        loaded = load_obligations(session, campaign.id, party_ids=None if everybody else written_to, named_in=named_in)
+        self.obligations = {ob.id: ob for ob in loaded}
         self._of_party: dict[int, list[Obligation]] = {}
-        for ob in obligations.values():
+        for ob in loaded:
             self._of_party.setdefault(ob.party_id, []).append(ob)
+        self._parties = party_names(session, campaign.id, {*written_to, *self._of_party})
+        self._lines: dict[tuple[Any, ...], ItemLine] = {}
+        self._contents: dict[str, bytes] = {}
 
-    def compose(self, message: MessageRow, live: Sequence[ItemRow], contact: Contact) -> bytes:
-        """Return the bytes of a message, and set its subject."""
+    def compose(self, message: Waiting, live: Sequence[Item], to: ContactRow, dated_at: datetime) -> Composed:
+        """Return a message composed for a contact.
+
+        Raises:
+            ValueError: something would break a header; the message names the field.
+
+        """
         party = self._parties[message.party_id]
-        to = self._session.get_one(ContactRow, contact.id)
-        attachments = self._attachments(message, party)
-        context = self._context(message, live, party, to, attachments)
-        rendered = self._premises.renderer.render(context)
-        message.subject = rendered.subject[:500]
-        return compose(
-            Letter(
-                sender_name=self._premises.sender_name or self._book.campaign.office.name,
-                sender_address=self._premises.intake_address,
-                to_name=to.name or party.name,
-                to_address=contact.address,
-                reply_to=context.reply_address,
-                message_id=message.message_id,
-                date=(message.dated_at or self._act.as_of).astimezone(self._book.zone),
-                subject=rendered.subject,
-                text=rendered.text,
-                html=rendered.html,
-                attachments=tuple(attachments),
-                in_reply_to=self._answered(message),
-            )
+        token = sign("p", party.id, self._premises.secret)
+        reply_to = self._premises.tagged_address(token)
+        enclosures, own = self._enclosures(message, party)
+        kept = self._premises.skeletons.of(
+            self._context(message, live, party, enclosures),
+            enclosures,
+            sender_name=self._premises.sender_name or self._book.campaign.office.name,
+            sender_address=self._premises.intake_address,
         )
+        answered = self._answered(message)
+        fields = Fields(
+            to_name=to.name or party.name,
+            to_address=to.address,
+            reply_to=reply_to,
+            message_id=message.message_id,
+            date=dated_at.astimezone(self._book.zone),
+            in_reply_to=answered,
+            # Not every provider keeps plus-addresses and subjects; a reply's References come back as they are.
+            references=(*([answered] if answered else []), f"<{token}@{self._premises.mail_domain}>"),
+            values={"party": party.name, "code": party.code, "token": token.upper(), "reply": reply_to},
+            own=own,
+        )
+        return self._premises.skeletons.compose(kept, fields)
 
     def _context(
-        self,
-        message: MessageRow,
-        live: Sequence[ItemRow],
-        party: PartyRow,
-        to: ContactRow,
-        attachments: Sequence[Attachment],
+        self, message: Waiting, live: Sequence[Item], party: PartyRow, enclosures: Sequence[Enclosure]
     ) -> LetterContext:
+        """Return what a message says, marks standing for what differs per recipient."""
         campaign = self._book.campaign
-        token = sign("p", party.id, self._premises.secret)
         intake = message.occasion.removeprefix("intake:")
         return LetterContext(
             notice=message.notice,
             campaign=campaign_lines(campaign),
             contact=contact_lines(campaign),
-            party=PartyLines(name=party.name, code=party.code),
-            to_name=to.name,
-            token_shown=token.upper(),
-            reply_address=self._premises.tagged_address(token),
+            party=PartyLines(name=mark("party"), code=mark("code")),
+            token_shown=mark("token"),
+            reply_address=mark("reply"),
             why=WHY[message.notice],
             date_text=wording.moment_text(self._act.as_of, self._book.zone),
             items=self._items(party.id, {item.obligation_id for item in live}),
-            attachments=tuple(a.file_name for a in attachments),
+            attachments=tuple(e.file_name for e in enclosures),
             answer=answer_of(self._session, self._premises, self._book, int(intake)) if intake.isdigit() else None,
             digest=self._digest(live) if message.notice == "escalation_digest" else (),
             tally=self._tally() if message.notice == "summary" else (),
+            alert=alert_lines(self._session, self._row, message.detail) if message.notice == "alert" else None,
             rung_text="牵头督促" if party.kind == "office" else "主管",
             final=bool(message.detail.get("final", False)),
         )
@@ -127,18 +126,10 @@ class Composer:
         lines: list[ItemLine] = []
         mine = self._of_party.get(party_id, [])
         for ob in sorted((o for o in mine if o.due is not None), key=lambda o: (o.due is None, o.due, o.id)):
-            deliverable = self._book.campaign.deliverable(ob.deliverable)
-            lines.append(
-                ItemLine(
-                    title=self._title(ob, deliverable),
-                    label=deliverable.label,
-                    due_text=wording.due_text(ob.due, self._book.zone),
-                    state_text=wording.STANDING[standing(ob)],
-                    overdue_text=wording.overdue_text(ob.due, self._act.as_of, self._book.zone) if is_owed(ob) else "",
-                    open=is_owed(ob),
-                    asked=ob.id in asked,
-                )
-            )
+            key = (ob.deliverable, ob.occurrence, ob.due, standing(ob), is_owed(ob), ob.id in asked)
+            if key not in self._lines:
+                self._lines[key] = self._line(ob, asked=ob.id in asked)
+            lines.append(self._lines[key])
         if mine:
             lines += [
                 ItemLine(title=d.title, label=d.label, due_text="随时报送", state_text="自愿", voluntary=True)
@@ -147,12 +138,26 @@ class Composer:
             ]
         return tuple(lines)
 
+    def _line(self, ob: Obligation, *, asked: bool) -> ItemLine:
+        deliverable = self._book.campaign.deliverable(ob.deliverable)
+        return ItemLine(
+            title=self._title(ob, deliverable),
+            label=deliverable.label,
+            due_text=wording.due_text(ob.due, self._book.zone),
+            state_text=wording.STANDING[standing(ob)],
+            overdue_text=wording.overdue_text(ob.due, self._act.as_of, self._book.zone) if is_owed(ob) else "",
+            open=is_owed(ob),
+            asked=asked,
+        )
+
     def _title(self, ob: Obligation, deliverable: Deliverable) -> str:
         return deliverable.title if ob.occurrence == "once" else f"{deliverable.title}（{ob.occurrence}）"
 
-    def _digest(self, live: Sequence[ItemRow]) -> tuple[DigestRow, ...]:
+    def _digest(self, live: Sequence[Item]) -> tuple[DigestRow, ...]:
         rows = []
-        for ob in sorted((self._obligations[i.obligation_id] for i in live), key=lambda o: (o.party_id, o.id)):
+        silent = {self._obligations_of(i).party_id for i in live}
+        contacts = contacts_by_party(self._session, silent)
+        for ob in sorted((self._obligations_of(i) for i in live), key=lambda o: (o.party_id, o.id)):
             unit = self._parties[ob.party_id]
             deliverable = self._book.campaign.deliverable(ob.deliverable)
             rows.append(
@@ -163,70 +168,74 @@ class Composer:
                     title=self._title(ob, deliverable),
                     due_text=wording.due_text(ob.due, self._book.zone),
                     overdue_text=wording.overdue_text(ob.due, self._act.as_of, self._book.zone),
-                    contact_text=contact_text(contacts_of(self._session, unit.id)),
+                    contact_text=contact_text(contacts[unit.id]),
                 )
             )
         return tuple(rows)
 
+    def _obligations_of(self, item: Item) -> Obligation:
+        return self.obligations[item.obligation_id]
+
     def _tally(self) -> tuple[TallyRow, ...]:
         by_category = [
-            (category, totals(o for o in self._obligations.values() if o.category == category))
+            (category, totals(o for o in self.obligations.values() if o.category == category))
             for category in self._book.campaign.categories
         ]
         overall = sum((t for _, t in by_category), Totals())
         return tuple(tally_row(name, t) for name, t in (*by_category, ("合计", overall)))
 
-    def _attachments(self, message: MessageRow, party: PartyRow) -> list[Attachment]:
+    def _enclosures(self, message: Waiting, party: PartyRow) -> tuple[tuple[Enclosure, ...], tuple[bytes, ...]]:
+        """Return what is enclosed, and the contents of those that each recipient has of its own."""
         if message.notice == "launch":
-            return [*self._forms(party), *self._campaign_files(), self._calendar(party)]
-        return [
-            Attachment(
-                file_name=str(a["name"]),
-                media_type=str(a["media_type"]),
-                content=self._premises.files.get(str(a["sha256"])),
-            )
-            for a in message.detail.get("attachments", [])
-        ]
+            forms, own = self._forms(party)
+            return (*forms, *self._campaign_files(), self._calendar(party)), own
+        files = message.detail.get("attachments", [])
+        return tuple(self._file(str(a["name"]), str(a["media_type"]), str(a["sha256"])) for a in files), ()
 
-    def _forms(self, party: PartyRow) -> list[Attachment]:
+    def _file(self, name: str, media_type: str, sha256: str) -> Enclosure:
+        if sha256 not in self._contents:
+            self._contents[sha256] = self._premises.files.get(sha256)
+        return Enclosure(file_name=name, media_type=media_type, content=self._contents[sha256])
+
+    def _forms(self, party: PartyRow) -> tuple[list[Enclosure], tuple[bytes, ...]]:
         """Return the empty forms of what the unit owes, its name and token filled in."""
         owed = {ob.deliverable for ob in self._of_party.get(party.id, [])}
         token = sign("p", party.id, self._premises.secret)
-        found = []
+        found, own = [], []
         for deliverable in self._book.campaign.deliverables:
             if deliverable.form is not None and deliverable.key in owed:
                 template = _template(self._row.digest, deliverable.key, self._book)
-                found.append(
-                    Attachment(
-                        file_name=f"{deliverable.label}{deliverable.title}.xlsx",
-                        media_type=XLSX,
-                        content=template.fill(unit_name=party.name, token=token),
-                    )
-                )
-        return found
+                file_name = f"{deliverable.label}{deliverable.title}.xlsx"
+                found.append(Enclosure(file_name=file_name, media_type=XLSX, content=None))
+                own.append(template.fill(unit_name=party.name, token=token))
+        return found, tuple(own)
 
-    def _campaign_files(self) -> list[Attachment]:
-        return [
-            Attachment(file_name=a.file_name, media_type=a.media_type, content=self._premises.files.get(a.sha256))
-            for a in self._book.campaign.attachments
-        ]
+    def _campaign_files(self) -> list[Enclosure]:
+        return [self._file(a.file_name, a.media_type, a.sha256) for a in self._book.campaign.attachments]
 
-    def _calendar(self, party: PartyRow) -> Attachment:
-        campaign = self._book.campaign
+    def _calendar(self, party: PartyRow) -> Enclosure:
+        """Return the deadlines as a calendar; the unit's code in the entries' UIDs is a mark."""
+        mine = [ob for ob in self._of_party.get(party.id, []) if ob.due is not None]
+        key = f"ics:{[(ob.deliverable, ob.occurrence, ob.due) for ob in mine]}"
+        if key not in self._contents:
+            self._contents[key] = self._deadlines(mine)
+        return Enclosure(file_name="报送截止时间.ics", media_type="text/calendar", content=self._contents[key])
+
+    def _deadlines(self, obligations: Sequence[Obligation]) -> bytes:
+        campaign, domain = self._book.campaign, self._premises.mail_domain
         deadlines = [
             Deadline(
-                uid=f"{campaign.key}-{party.code}-{ob.deliverable}-{ob.occurrence}@{self._premises.mail_domain}",
+                uid=f"{campaign.key}-{mark('code')}-{ob.deliverable}-{ob.occurrence}@{domain}",
                 due=ob.due,
                 summary=f"报送截止：{self._title(ob, campaign.deliverable(ob.deliverable))}",
                 description=f"{campaign.title}，{wording.due_text(ob.due, self._book.zone)}报送。",
             )
-            for ob in self._of_party.get(party.id, [])
+            for ob in obligations
             if ob.due is not None
         ]
-        content = deadlines_ics(deadlines, name=campaign.title, stamp=self._act.as_of)
-        return Attachment(file_name="报送截止时间.ics", media_type="text/calendar", content=content)
+        return deadlines_ics(deadlines, name=campaign.title, stamp=self._act.as_of)
 
-    def _answered(self, message: MessageRow) -> str:
+    def _answered(self, message: Waiting) -> str:
         """Return the Message-ID of the mail that a message answers, if it answers one."""
         if not message.occasion.startswith("intake:"):
             return ""

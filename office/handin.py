@@ -204,7 +204,7 @@ def _which_document(session: Session, campaign: Campaign, hand_in: HandIn, file_
             return named[0]
     owed = {
         o.deliverable
-        for o in load_obligations(session, hand_in.party.campaign_id, party_id=hand_in.party.id)
+        for o in load_obligations(session, hand_in.party.campaign_id, party_ids=[hand_in.party.id])
         if is_owed(o)
     }
     open_ones = [d for d in documents if d.key in owed]
@@ -232,7 +232,9 @@ def _obligation_for(session: Session, act: Act, party: PartyRow, deliverable: De
         )
         return freeze_obligations(session, act, party.campaign_id, [new])[0]
     mine = [
-        o for o in load_obligations(session, party.campaign_id, party_id=party.id) if o.deliverable == deliverable.key
+        o
+        for o in load_obligations(session, party.campaign_id, party_ids=[party.id])
+        if o.deliverable == deliverable.key
     ]
     if not mine:
         raise NotPlacedError(wording.PROBLEM["not_owed"], f"{party.code} does not owe {deliverable.key}")

@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 from documents.reading import UnreadableWorkbook, read_workbook
 from documents.sniff import FileKind, sniff
 from ledger.acts import Act
-from ledger.campaigns import find_campaign, mark_contact_bad, written
-from ledger.outbox import Result, mark
+from ledger.campaigns import count_soft_bounce, find_campaign, hear_of_contact, mark_contact_bad, written
+from ledger.outbox import Result, record
 from ledger.submissions import KeptFile, is_fetched, record_file, settle, waiting_intake
 from ledger.tables import (
+    CampaignRow,
     ContactRow,
     IntakeKind,
     IntakeRow,
@@ -23,10 +24,11 @@ from ledger.tables import (
     MessageState,
     PartyRow,
 )
-from mail.bounces import Bounce, read_bounce
+from mail.bounces import Bounce, BounceKind, concerns, original_message_id, read_bounce
 from mail.maildir import Fetched, mark_taken, read_new
 from mail.parsing import IncomingMail, is_auto_reply, parse_mail
 from mail.tokens import find_tokens
+from office.alerts import CONTACTS, alert_staff
 from office.handin import HandIn, IncomingFile, take_in
 from office.premises import Premises
 
@@ -82,7 +84,7 @@ def _record_intake(session: Session, premises: Premises, act: Act, mailbox: str,
         campaign_id=party.campaign_id if party else None,
         party_id=party.id if party else None,
         matched_by=match.by,
-        from_known=party is not None and _is_contact(session, party.id, mail.from_address),
+        from_known=party is not None and hear_of_contact(session, party.id, mail.from_address),
         problems=[],
         **written(act),
     )
@@ -100,6 +102,8 @@ def find_sender(session: Session, premises: Premises, mail: IncomingMail) -> Mat
         if match := _by_token(session, premises, recipient, "address"):
             return match
     for reference in (mail.in_reply_to, *mail.references):
+        if match := _by_token(session, premises, reference, "references"):
+            return match
         message = session.scalar(select(MessageRow).where(MessageRow.message_id == reference)) if reference else None
         if message is not None:
             return Match(party_id=message.party_id, message=message, by="reply")
@@ -130,11 +134,6 @@ def _workbook_token(content: bytes) -> str:
         return read_workbook(content, ()).token or ""
     except UnreadableWorkbook:
         return ""
-
-
-def _is_contact(session: Session, party_id: int, address: str) -> bool:
-    query = select(ContactRow.id).where(ContactRow.party_id == party_id, ContactRow.address == address.lower())
-    return session.scalar(query) is not None
 
 
 def drain_intake(premises: Premises, act: Act, campaign: str) -> Collected:
@@ -217,20 +216,45 @@ def _take_hand_in(session: Session, premises: Premises, act: Act, row: IntakeRow
 def _take_bounce(
     session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail, bounce: Bounce
 ) -> None:
-    """Mark a bounced message and its contact; a delayed or soft report is only noted."""
-    message = find_sender(session, premises, mail).message
+    """Settle a delivery report: a hard one marks message and contact, a soft one is counted, a delayed one noted.
+
+    Only a report on a mail of ours, that names the address the mail went to, is believed.
+    """
     note = f"{bounce.kind}: {bounce.status or ''} {bounce.diagnostic}".strip()
-    if bounce.kind != "hard":
+    if bounce.kind is BounceKind.DELAYED:
         settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.DONE, reason=note)
         return
+    message = find_sender(session, premises, mail).message or _named_in(session, premises, row)
     if message is None:
         settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.QUEUED, reason=f"which mail bounced is not known; {note}")
         return
-    if message.state == MessageState.SENT:
-        mark(session, act, [Result(message_id=message.id, state=MessageState.BOUNCED, text=note)])
-    if message.contact_id is not None:
-        mark_contact_bad(session, act, session.get_one(ContactRow, message.contact_id), note)
+    if not concerns(bounce, message.address or ""):
+        reason = f"it speaks of {bounce.recipient}, but the mail went to {message.address}; {note}"
+        settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.QUEUED, reason=reason)
+        return
+    contact = session.get(ContactRow, message.contact_id) if message.contact_id is not None else None
+    if bounce.kind is BounceKind.HARD:
+        _take_hard_bounce(session, premises, act, message, contact, note)
+    elif contact is not None:
+        count_soft_bounce(session, act, contact, note)
     settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.DONE, reason=note)
+
+
+def _take_hard_bounce(
+    session: Session, premises: Premises, act: Act, message: MessageRow, contact: ContactRow | None, note: str
+) -> None:
+    if message.state in (MessageState.SENT, MessageState.AMBIGUOUS):
+        result = Result(message_id=message.id, state=MessageState.BOUNCED, text=note, address=message.address)
+        record(session, act, message.campaign_id, [result])
+    if contact is not None:
+        mark_contact_bad(session, act, contact, note)
+    alert_staff(session, premises, act, session.get_one(CampaignRow, message.campaign_id).key, CONTACTS)
+
+
+def _named_in(session: Session, premises: Premises, row: IntakeRow) -> MessageRow | None:
+    """Return the mail whose Message-ID stands in the returned part: some providers rewrite the envelope."""
+    original = original_message_id(premises.files.get(row.raw_sha256))
+    return session.scalar(select(MessageRow).where(MessageRow.message_id == original)) if original else None
 
 
 def _keep_attachments(session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail) -> None:

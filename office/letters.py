@@ -112,14 +112,26 @@ class TallyRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Alert:
+    """What the operators are told: one headline, what happened, what to do."""
+
+    headline: str
+    lines: tuple[str, ...]
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class LetterContext:
-    """Everything a template may say."""
+    """Everything a template may say.
+
+    What differs per recipient of a step may be a mark that is filled in later (the party's name and code, the token,
+    the reply address): templates only print these, and never test, cut or compare them.
+    """
 
     notice: str
     campaign: CampaignLines
     contact: ContactLines
     party: PartyLines
-    to_name: str
     token_shown: str
     reply_address: str
     why: str
@@ -129,6 +141,7 @@ class LetterContext:
     answer: Answer | None = None
     digest: tuple[DigestRow, ...] = ()
     tally: tuple[TallyRow, ...] = ()
+    alert: Alert | None = None
     rung_text: str = ""
     final: bool = False
     sample: bool = False

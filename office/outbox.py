@@ -1,28 +1,33 @@
-"""The outbox: choose what may leave, compose it, claim it; record what came of it; go on to the next contact."""
+"""The outbox: claim what may leave, addressed, composed and dated; commit what came of it; go on to the next contact.
+
+Everything here is one transaction each. Between a claim and its commits the mails are with a sender, which holds a
+lease; what becomes of them if it vanishes is :func:`judge_abandoned`'s to say.
+"""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
-from uuid import uuid4
-from zoneinfo import ZoneInfo
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.orm import Session
 
-from ledger import outbox
+from ledger import outbox, senders
 from ledger.acts import Act
 from ledger.campaigns import advance, contacts_of, mark_contact_bad
-from ledger.facts import load_obligations
-from ledger.outbox import NewMessage, Result
-from ledger.tables import CampaignRow, CampaignState, ContactRow, ItemRow, MailClass, MessageRow, MessageState
+from ledger.outbox import HEAD, Claim, Item, NewMessage, Place, Result, Waiting
+from ledger.tables import ContactRow, MessageRow, MessageState
 from mail.smtp import Envelope, Outcome
 from mail.tokens import sign
+from office.alerts import alert_staff
 from office.composing import Composer
+from office.gate import Gate, LanePlan, scopes_of
 from office.premises import Premises
 from office.rulebook import open_book
-from rules.delivery import Contact, Unsent, choose_contact, in_window, is_allowed
+from office.skeletons import Composed
+from rules.delivery import Unsent, may_retry_ambiguous
+from rules.lanes import slowed
 from rules.notices import ItemDue
 from rules.obligations import Obligation, is_owed
+from rules.replies import Blame, retry_delay
 
 CHASES = frozenset({"reminder", "escalation", "escalation_digest"})
 
@@ -31,211 +36,296 @@ CHASES = frozenset({"reminder", "escalation", "escalation_digest"})
 class Shard:
     """Messages claimed together: ready to send, and those that do not leave, with the reason."""
 
+    campaign: str
     envelopes: tuple[Envelope, ...] = ()
+    lanes: Mapping[str, LanePlan] = field(default_factory=dict)
     unsent: Mapping[int, Unsent] = field(default_factory=dict)  # these wait on
     ended: Mapping[int, Unsent] = field(default_factory=dict)  # these are over
+    full_lanes: frozenset[str] = frozenset()  # of those that wait only for their lane's next free moment
+    reached: Place | None = None  # the last place looked at; None: the queue has nothing beyond
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivered:
     """What a drain did, as counts by outcome and, for what did not leave, the reason of each message."""
 
-    looked_at: int = 0
     outcomes: Mapping[str, int] = field(default_factory=dict)
     unsent: Mapping[int, Unsent] = field(default_factory=dict)
     ended: Mapping[int, Unsent] = field(default_factory=dict)
+    full_lanes: frozenset[str] = frozenset()
+    reached: Place | None = None
 
     def __add__(self, other: "Delivered") -> "Delivered":
-        """Add the drain of another shard."""
+        """Add the drain of a later shard; what it sent or ended no longer waits."""
         return Delivered(
-            looked_at=self.looked_at + other.looked_at,
             outcomes=Counter(self.outcomes) + Counter(other.outcomes),
             unsent={**self.unsent, **other.unsent},
             ended={**self.ended, **other.ended},
+            full_lanes=self.full_lanes | other.full_lanes,
+            reached=other.reached,
         )
+
+    @property
+    def handed_over(self) -> int:
+        """How many attempts were made."""
+        return sum(self.outcomes.values())
+
+    def without_full_lanes(self) -> "Delivered":
+        """Return the same before lanes that were full are looked at again."""
+        unsent = {id_: why for id_, why in self.unsent.items() if why is not Unsent.LANE_FULL}
+        return replace(self, unsent=unsent, full_lanes=frozenset())
+
+    @property
+    def relay_is_down(self) -> bool:
+        """Whether the relay did not answer: there is no point in going on."""
+        return Unsent.RELAY_DOWN in self.unsent.values()
+
+    @property
+    def needs_another_look(self) -> bool:
+        """Whether something was planned on the way: an alert about what was refused."""
+        return any(self.outcomes.get(state) for state in ("refused", "held"))
 
     def unsent_by_reason(self) -> dict[str, int]:
         """Return how many messages did not leave, by reason."""
         return dict(Counter(str(reason) for reason in {**self.unsent, **self.ended}.values()))
 
 
-def settle_abandoned(session: Session, act: Act, campaign: str) -> int:
-    """Call ambiguous what a vanished sender had claimed; return how many."""
-    row, _ = open_book(session, campaign)
-    ids = outbox.abandoned(session, act, row.id)
-    text = "the sender vanished after claiming it; it may have left"
-    outbox.mark(session, act, [Result(message_id=i, state=MessageState.AMBIGUOUS, text=text) for i in ids])
-    return len(ids)
-
-
 def claim_shard(
-    session: Session, premises: Premises, act: Act, campaign: str, *, passed_over: int, limit: int
+    session: Session,
+    premises: Premises,
+    act: Act,
+    campaign: str,
+    *,
+    sender: str,
+    limit: int,
+    after: Place = HEAD,
+    only_lanes: Collection[str] = (),
 ) -> Shard:
     """Claim up to ``limit`` waiting messages: each is addressed, composed and dated from what is still live."""
+    senders.one_claim_at_a_time(session)
     row, book = open_book(session, campaign)
     advance(act, row, rehearsal=premises.rehearsal)
-    messages = outbox.waiting(session, row.id, act, after=passed_over, limit=limit)
+    messages = outbox.waiting(session, row.id, act, after=after, limit=limit, only_lanes=only_lanes)
     if not messages:
-        return Shard()
-    gate = _Gate(session, premises, act, row, book.zone, book.campaign.sending.window)
+        return Shard(campaign=campaign)
+    gate = Gate(session, premises, act, row, book, sender)
+    gate.look_at(messages)
     items = outbox.items_of(session, [m.id for m in messages])
-    obligations = _obligations(session, row.id, messages)
-    composer = Composer(session, premises, act, row, book, obligations)
-    sender = uuid4().hex
+    composer = Composer(session, premises, act, row, messages)
+    claims: list[Claim] = []
     envelopes: list[Envelope] = []
     unsent: dict[int, Unsent] = {}
     ended: dict[int, Unsent] = {}
+    dead: list[Item] = []
+    full: dict[int, str] = {}
     for message in messages:
-        live = _live(message, items[message.id], obligations)
-        verdict = gate.verdict(message, live, had_items=bool(items[message.id]), cap=book.campaign.sending.daily_cap)
+        named = items[message.id]
+        live = _live(message, named, composer.obligations)
+        over = gate.over(message, named=len(named), live=len(live))
+        verdict = over or gate.verdict(message)
         if isinstance(verdict, Unsent):
-            if _end(session, act, message, verdict):
-                ended[message.id] = verdict
-            else:
-                unsent[message.id] = verdict
+            (ended if verdict in _ENDS else unsent)[message.id] = verdict
+            if verdict is Unsent.LANE_FULL:
+                full[message.id] = gate.lane_of(message)
             continue
-        outbox.drop_items(item for item in items[message.id] if item not in live)
-        _address(message, verdict, act)
+        contact, lane = verdict
+        to = next(c for c in gate.contacts[message.party_id] if c.id == contact.id)
+        dated_at = message.dated_at or act.as_of
         try:
-            raw = composer.compose(message, live, verdict)
+            composed = _again(premises, message, named, live, to) or composer.compose(message, live, to, dated_at)
         except ValueError as error:  # a header that would break; this message must not hold up the others
-            outbox.retire(session, act, message, MessageState.REFUSED, f"cannot be composed: {error}"[:300])
             ended[message.id] = Unsent.NOT_COMPOSED
+            outbox.retire(session, act, row.id, {message.id: (MessageState.REFUSED, f"cannot be composed: {error}")})
             continue
-        message.raw_sha256 = premises.files.put(raw)
-        outbox.claim(act, message, sender)
+        dead.extend(item for item in named if item not in live)
+        claims.append(
+            Claim(
+                message_id=message.id,
+                contact_id=to.id,
+                address=to.address,
+                lane=lane.name,
+                subject=composed.subject,
+                dated_at=dated_at,
+                raw_sha256=composed.raw_sha256,
+                skeleton_sha256=composed.skeleton_sha256,
+                fields=composed.fields,
+            )
+        )
         bounce_to = premises.tagged_address(sign("m", message.id, premises.secret))
-        envelopes.append(Envelope(id=message.id, envelope_from=bounce_to, to=verdict.address, raw=raw))
-    return Shard(envelopes=tuple(envelopes), unsent=unsent, ended=ended)
+        envelopes.append(
+            Envelope(id=message.id, envelope_from=bounce_to, to=to.address, data=composed.data, lane=lane.name)
+        )
+    outbox.drop_items(session, dead)
+    outbox.note_lane(session, full)
+    outbox.retire(
+        session,
+        act,
+        row.id,
+        {id_: (_ENDS[why], str(why)) for id_, why in ended.items() if why is not Unsent.NOT_COMPOSED},
+    )
+    outbox.claim(session, act, row.id, sender, claims)
+    return Shard(
+        campaign=campaign,
+        envelopes=tuple(envelopes),
+        lanes=gate.lane_plans(),
+        unsent=unsent,
+        ended=ended,
+        full_lanes=frozenset(full.values()),
+        reached=messages[-1].place if len(messages) == limit else None,
+    )
 
 
-def _obligations(session: Session, campaign_id: int, messages: Sequence[MessageRow]) -> dict[int, Obligation]:
-    """Return the obligations that messages may speak of: of one unit where only one is written to."""
-    parties = {m.party_id for m in messages}
-    digest = any(m.notice in ("escalation_digest", "summary") for m in messages)
-    only = next(iter(parties)) if len(parties) == 1 and not digest else None
-    return {ob.id: ob for ob in load_obligations(session, campaign_id, party_id=only)}
+_ENDS = {
+    Unsent.EXPIRED: MessageState.EXPIRED,
+    Unsent.NOTHING_LEFT: MessageState.SUPERSEDED,
+    Unsent.PAUSED: MessageState.SUPERSEDED,
+    Unsent.NO_CONTACT: MessageState.REFUSED,
+    Unsent.GIVEN_UP: MessageState.REFUSED,
+}
 
 
-def _live(message: MessageRow, items: Sequence[ItemRow], obligations: Mapping[int, Obligation]) -> list[ItemRow]:
+def _live(message: Waiting, items: Sequence[Item], obligations: Mapping[int, Obligation]) -> list[Item]:
     """Return the items still worth saying: of a chase, those still owed under the due instant it was planned for."""
     if message.notice not in CHASES:
         return list(items)
     return [item for item in items if (ob := obligations[item.obligation_id]) and is_owed(ob) and ob.due == item.due_at]
 
 
-class _Gate:
-    """Whether a message may leave now, and to which contact. Counts what this shard itself sends."""
-
-    def __init__(
-        self,
-        session: Session,
-        premises: Premises,
-        act: Act,
-        campaign: CampaignRow,
-        zone: ZoneInfo,
-        window: tuple[time, time],
-    ) -> None:
-        self._session = session
-        self._premises = premises
-        self._act = act
-        self._campaign = campaign
-        self._open = in_window(act.as_of, window, zone)
-        midnight = datetime.combine(act.as_of.astimezone(zone).date(), time(), tzinfo=zone)
-        self._day = (midnight, midnight + timedelta(days=1))
-        self._chased: dict[str, int] = {}
-        self._contacts: dict[int, list[Contact]] = {}
-
-    def verdict(self, message: MessageRow, live: Sequence[ItemRow], *, had_items: bool, cap: int) -> Contact | Unsent:
-        """Return the contact to write to, or why the message does not leave."""
-        over = self._over(message, live, had_items=had_items)
-        if over is not None:
-            return over
-        contact = choose_contact(self._contacts_of(message.party_id), message.notice)
-        if contact is None:
-            return Unsent.NO_CONTACT
-        return self._shut(message, contact, cap) or contact
-
-    def _over(self, message: MessageRow, live: Sequence[ItemRow], *, had_items: bool) -> Unsent | None:
-        """Return why a message will never leave."""
-        if message.expires_at is not None and self._act.as_of >= message.expires_at:
-            return Unsent.EXPIRED
-        if had_items and not live:
-            return Unsent.NOTHING_LEFT
-        if message.mail_class == MailClass.CHASE and self._campaign.state == CampaignState.CLOSED:
-            return Unsent.PAUSED
+def _again(
+    premises: Premises, message: Waiting, named: Sequence[Item], live: Sequence[Item], to: ContactRow
+) -> Composed | None:
+    """Return a message as it was composed for an earlier attempt, if it still says the truth to the same address."""
+    if message.skeleton_sha256 is None or message.fields is None or message.raw_sha256 is None:
         return None
-
-    def _shut(self, message: MessageRow, contact: Contact, cap: int) -> Unsent | None:
-        """Return why a message has to wait: fence, window, cap."""
-        allowed = self._campaign.live or self._premises.rehearsal
-        if not allowed and not is_allowed(contact.address, self._premises.allow_list):
-            return Unsent.FENCED
-        if message.mail_class == MailClass.REPLY:
-            return None
-        if not self._open:
-            return Unsent.OUTSIDE_WINDOW
-        if message.mail_class == MailClass.CHASE:
-            if self._chased_today(contact.address) >= cap:
-                return Unsent.CAP_REACHED
-            self._chased[contact.address] += 1
+    if message.address != to.address or len(named) != len(live):
         return None
-
-    def _contacts_of(self, party_id: int) -> list[Contact]:
-        if party_id not in self._contacts:
-            self._contacts[party_id] = [
-                Contact(id=c.id, role=c.role, rank=c.rank, address=c.address, bad=c.bad_since is not None)
-                for c in contacts_of(self._session, party_id)
-            ]
-        return self._contacts[party_id]
-
-    def _chased_today(self, address: str) -> int:
-        if address not in self._chased:
-            counts = outbox.chased_between(self._session, [address], *self._day)
-            self._chased[address] = counts.get(address, 0)
-        return self._chased[address]
-
-
-def _end(session: Session, act: Act, message: MessageRow, verdict: Unsent) -> bool:
-    """End a message that will never leave; return False for one that only has to wait."""
-    states = {
-        Unsent.EXPIRED: MessageState.EXPIRED,
-        Unsent.NOTHING_LEFT: MessageState.SUPERSEDED,
-        Unsent.PAUSED: MessageState.SUPERSEDED,
-        Unsent.NO_CONTACT: MessageState.REFUSED,
-    }
-    if verdict not in states:
-        return False
-    outbox.retire(session, act, message, states[verdict], str(verdict))
-    return True
-
-
-def _address(message: MessageRow, contact: Contact, act: Act) -> None:
-    """Address and date a message at its first claim; a retry keeps both, and its Message-ID."""
-    message.contact_id = contact.id
-    message.address = contact.address
-    message.dated_at = message.dated_at or act.as_of
-
-
-def record_outcomes(session: Session, act: Act, shard: Shard, outcomes: Sequence[tuple[int, Outcome]]) -> Delivered:
-    """Record what came of a shard; an address that the relay refuses is marked bad."""
-    results = [
-        Result(message_id=id_, state=MessageState(str(outcome.state)), code=outcome.code, text=outcome.text)
-        for id_, outcome in outcomes
-    ]
-    outbox.mark(session, act, results)
-    for result, (_, outcome) in zip(results, outcomes, strict=True):
-        if result.state is MessageState.REFUSED and not outcome.policy:
-            message = session.get_one(MessageRow, result.message_id)
-            contact = session.get(ContactRow, message.contact_id)
-            if contact is not None:
-                mark_contact_bad(session, act, contact, f"refused: {outcome.code} {outcome.text}")
-    return Delivered(
-        looked_at=len(outcomes) + len(shard.unsent) + len(shard.ended),
-        outcomes=Counter(str(result.state) for result in results),
-        unsent=shard.unsent,
-        ended=shard.ended,
+    return Composed(
+        subject=message.subject or "",
+        data=premises.skeletons.again(message.skeleton_sha256, message.fields, message.raw_sha256),
+        raw_sha256=message.raw_sha256,
+        skeleton_sha256=message.skeleton_sha256,
+        fields=message.fields,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Committed:
+    """What came of a group commit: marks that are not ours any more, and the stops now in force that concern us."""
+
+    refused: frozenset[int] = frozenset()
+    held: frozenset[str] = frozenset()
+
+
+def commit_group(
+    session: Session,
+    premises: Premises,
+    act: Act,
+    campaign: str,
+    sender: str,
+    *,
+    marks: Collection[int],
+    results: Sequence[tuple[Envelope, Outcome]],
+) -> Committed:
+    """Commit a group: messages about to reach DATA, and results of others. What is no longer ours is left alone."""
+    row, _ = open_book(session, campaign)
+    ours = outbox.still_ours(session, sender, [*marks, *(envelope.id for envelope, _ in results)])
+    mine = [id_ for id_ in marks if ours.get(id_) == MessageState.CLAIMED]
+    outbox.mark_data(session, act, mine)
+    known = [(envelope, outcome) for envelope, outcome in results if envelope.id in ours]
+    outbox.record(session, act, row.id, _results(session, act, known))
+    retry_ambiguous(session, act, [envelope.id for envelope, outcome in known if outcome.state == "ambiguous"])
+    for envelope, outcome in known:
+        if outcome.state != "sent":
+            _draw_consequences(session, premises, act, campaign, envelope, outcome)
+    senders.renew_lease(session, sender, act.wall)
+    lanes = {envelope.lane for envelope, _ in results}
+    held = senders.scopes_held(session) & scopes_of(campaign, {*lanes, *(lane.name for lane in premises.lanes)})
+    return Committed(refused=frozenset(marks) - frozenset(mine), held=held)
+
+
+def _results(session: Session, act: Act, known: Sequence[tuple[Envelope, Outcome]]) -> list[Result]:
+    """Return what is put on record of outcomes; a policy refusal holds the message until its lane is released."""
+    tries = outbox.tries_of(session, [e.id for e, o in known if o.state == "deferred"])
+    results: list[Result] = []
+    for envelope, outcome in known:
+        state = MessageState(str(outcome.state))
+        if outcome.state == "refused" and outcome.blame is Blame.POLICY:
+            state = MessageState.HELD
+        again_at = act.as_of + retry_delay(tries.get(envelope.id, 0) + 1, outcome.retry_after)
+        result = Result(
+            message_id=envelope.id,
+            state=state,
+            code=outcome.code,
+            text=outcome.text,
+            address=envelope.to,
+            lane=envelope.lane,
+            again_at=again_at if state is MessageState.DEFERRED else None,
+            tried=outcome.blame not in (Blame.AUTH, Blame.RELAY),
+        )
+        results.append(result)
+    return results
+
+
+def _draw_consequences(
+    session: Session, premises: Premises, act: Act, campaign: str, envelope: Envelope, outcome: Outcome
+) -> None:
+    """Mark a bad address, slow a lane, stop a lane or everything, as the reply demands; tell staff."""
+    said = f"{outcome.code or ''} {outcome.text}".strip()
+    if outcome.blame is Blame.ADDRESS and outcome.state == "refused":
+        message = session.get_one(MessageRow, envelope.id)
+        contact = session.get(ContactRow, message.contact_id)
+        if contact is not None:
+            mark_contact_bad(session, act, contact, f"refused: {said}")
+            alert_staff(session, premises, act, campaign, "contacts")
+    elif outcome.blame is Blame.THROTTLE:
+        stand = senders.lane_stands(session).get(envelope.lane) or senders.LaneStand()
+        senders.slow_lane(session, envelope.lane, slowed(stand.pace, act.wall, outcome.retry_after), said)
+    elif outcome.blame is Blame.POLICY:
+        grounds = f"the relay refuses us in this lane: {said}"
+        if senders.place_hold(session, act, senders.scope_of_lane(envelope.lane), grounds):
+            alert_staff(session, premises, act, campaign, f"lane:{envelope.lane}", said=said)
+    elif outcome.blame is Blame.AUTH:
+        senders.place_hold(session, act, senders.EVERYTHING, f"the relay does not accept our login: {said}")
+
+
+def take_back(session: Session, act: Act, campaign: str, sender: str, message_ids: Collection[int], why: str) -> int:
+    """Return claimed messages that a sender will not send after all to the queue."""
+    row, _ = open_book(session, campaign)
+    return outbox.give_back(session, act, row.id, sender, message_ids, why)
+
+
+def judge_abandoned(session: Session, act: Act) -> dict[str, int]:
+    """Judge what vanished senders had claimed; return how many by state.
+
+    Where DATA had begun the message may have left: a receipt is tried once more, the others wait for a person.
+    """
+    senders.one_claim_at_a_time(session)
+    gone = senders.vanished(session, act.wall)
+    live = senders.live(session, act.wall)
+    judged = outbox.judge_abandoned(session, act, live)
+    senders.sign_off(session, gone)
+    again = [id_ for id_, (state, _) in judged.items() if state == MessageState.AMBIGUOUS]
+    retry_ambiguous(session, act, again)
+    return dict(Counter(state for state, _ in judged.values()))
+
+
+def retry_ambiguous(session: Session, act: Act, message_ids: Collection[int]) -> int:
+    """Let ambiguous messages be tried once more where their notice allows it without asking; return how many."""
+    by_campaign: dict[int, list[Result]] = {}
+    for message in outbox.messages_in(session, message_ids, MessageState.AMBIGUOUS):
+        if may_retry_ambiguous(message.notice, message.tries):
+            result = Result(
+                message_id=message.id,
+                state=MessageState.DEFERRED,
+                text="a receipt may be tried once more without asking",
+                address=message.address,
+                lane=message.lane,
+                again_at=act.as_of + retry_delay(message.tries, None),
+            )
+            by_campaign.setdefault(message.campaign_id, []).append(result)
+    for campaign_id, results in by_campaign.items():
+        outbox.record(session, act, campaign_id, results)
+    return sum(map(len, by_campaign.values()))
 
 
 def repair(session: Session, premises: Premises, act: Act, campaign: str) -> int:
@@ -246,8 +336,9 @@ def repair(session: Session, premises: Premises, act: Act, campaign: str) -> int
     news = []
     for message in lost:
         contacts = contacts_of(session, message.party_id)
+        nobody = message.address is None
         at_fault = any(c.id == message.contact_id and c.bad_since is not None for c in contacts)
-        if not at_fault or all(c.bad_since is not None for c in contacts):
+        if not (nobody or at_fault) or all(c.bad_since is not None for c in contacts):
             continue  # refused for what we are or sent, not for the address; or nobody is left to write to
         again = tuple(ItemDue(obligation_id=i.obligation_id, rung=i.rung, due=i.due_at) for i in items[message.id])
         news.append(

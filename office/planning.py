@@ -12,10 +12,19 @@ from ledger.acts import Act
 from ledger.campaigns import advance, office_of
 from ledger.facts import load_obligations, load_said, mailed_on
 from ledger.outbox import NewMessage, plan_messages
+from ledger.planning import PlannedSet, due_instants, plan_launch, plan_reminders
 from ledger.tables import CampaignRow, CampaignState, PartyKind, PartyRow
 from office.premises import Premises
 from office.rulebook import Rulebook, open_book
-from rules.notices import NoticeDue, Plan, escalations_due, launches_due, reminders_due, said_index
+from rules.notices import (
+    NoticeDue,
+    Plan,
+    escalations_due,
+    launches_due,
+    reminder_classes,
+    reminders_due,
+    said_index,
+)
 from rules.timetable import Step, StepKind
 
 
@@ -67,9 +76,26 @@ def plan_step(session: Session, premises: Premises, act: Act, campaign: str, kin
     """Plan the notices of a launch, remind or escalate step."""
     row, book = open_book(session, campaign)
     advance(act, row, rehearsal=premises.rehearsal)
+    if kind is StepKind.LAUNCH:
+        return _counted("launch", plan_launch(session, act, row.id, premises.mail_domain))
+    if kind is StepKind.REMIND and row.state != CampaignState.CLOSED:
+        return _counted("reminder", _plan_reminders(session, premises, act, row, book))
     plan = decide(session, row, book, kind, act, replay=False)
     rows = plan_messages(session, act, row.id, premises.mail_domain, (_message(notice) for notice in plan.notices))
     return Planned(planned=dict(Counter(r.notice for r in rows)), skips={str(k): n for k, n in plan.skips.items()})
+
+
+def _plan_reminders(session: Session, premises: Premises, act: Act, row: CampaignRow, book: Rulebook) -> PlannedSet:
+    """Let the rule name the classes, and the ledger apply them to all obligations at once."""
+    classes = reminder_classes(due_instants(session, row.id), act.as_of, policy_of=book.policy_of, hours=book.hours)
+    today = act.as_of.astimezone(book.zone).date().isoformat()
+    return plan_reminders(session, act, row.id, premises.mail_domain, occasion=f"remind:{today}", classes=classes)
+
+
+def _counted(notice: str, done: PlannedSet) -> Planned:
+    return Planned(
+        planned={notice: done.messages} if done.messages else {}, skips={str(k): n for k, n in done.skips.items()}
+    )
 
 
 def _message(notice: NoticeDue) -> NewMessage:

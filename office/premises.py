@@ -10,6 +10,8 @@ import yaml
 from ledger.engine import Ledger
 from ledger.files import FileStore
 from office.letters import Renderer
+from office.skeletons import SkeletonCase
+from rules.lanes import DEFAULT, Lane
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +34,18 @@ class Premises:
     sender_name: str = ""
     allow_list: tuple[str, ...] = ()
     rehearsal: bool = False
+    lanes: tuple[Lane, ...] = (Lane(name=DEFAULT, connections=40, messages_per_connection=100),)
+    connections: int = 4  # at most so many to one lane by one sender
 
     @cached_property
     def renderer(self) -> Renderer:
         """The mail templates, compiled once."""
         return Renderer(self.templates / "email")
+
+    @cached_property
+    def skeletons(self) -> SkeletonCase:
+        """The skeletons of mails in use."""
+        return SkeletonCase(self.files, self.renderer)
 
     @cached_property
     def finding_texts(self) -> dict[str, dict[str, str]]:

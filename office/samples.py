@@ -4,7 +4,7 @@ from datetime import datetime
 
 from office import wording
 from office.composing import WHY, campaign_lines, contact_lines, tally_row
-from office.letters import Answer, AnswerLine, DigestRow, FindingLine, ItemLine, LetterContext, PartyLines
+from office.letters import Alert, Answer, AnswerLine, DigestRow, FindingLine, ItemLine, LetterContext, PartyLines
 from office.rulebook import Rulebook
 from rules.rates import Totals
 
@@ -33,7 +33,6 @@ def sample_context(book: Rulebook, notice: str, reply_address: str, at: datetime
         campaign=campaign_lines(book.campaign),
         contact=contact_lines(book.campaign),
         party=PartyLines(name="某某街道办事处", code="SAMPLE"),
-        to_name="",
         token_shown="P3F-ABCDEFGHIJ",  # noqa: S106  a number on a sample
         reply_address=reply_address,
         why=WHY[notice],
@@ -53,6 +52,11 @@ def sample_context(book: Rulebook, notice: str, reply_address: str, at: datetime
             ),
         ),
         tally=(tally_row("合计", TOTALS),),
+        alert=Alert(
+            headline=wording.ALERT["contacts"].format(count=1),
+            lines=("SAMPLE 某某街道办事处：没有可用的邮箱，请电话联系；电话 022-00000000",),
+            remedy=wording.ALERT_REMEDY["contacts"],
+        ),
         rung_text="主管",
         final=False,
         sample=True,

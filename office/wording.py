@@ -25,6 +25,7 @@ NOTICE = {
     "escalation": "催办（单位负责人）",
     "escalation_digest": "催办清单（主管单位/领导）",
     "summary": "汇总报告",
+    "alert": "值守提示",
     "closing": "办结通知",
 }
 STEP = {
@@ -57,12 +58,18 @@ UNSENT = {
     "expired": "已过时效，邮件作废",
     "not_composed": "收件人姓名或地址有误，无法成信",
     "paused": "活动已结束，不再催办",
+    "held": "已暂停发信（总开关或通道）",
+    "relay_down": "连不上发信服务器，稍后重试",
+    "lane_closed": "对方邮件服务商要求暂缓",
+    "lane_full": "该服务商的发送额度暂已用完，稍后续发",
+    "given_up": "对方多日拒不接收，不再重试",
 }
 OUTCOME = {
     "sent": "已发出",
     "deferred": "对方要求稍后再发",
     "refused": "对方拒收",
     "ambiguous": "是否送达不明，待人工确认",
+    "held": "对方因策略拒收，通道已暂停",
 }
 MAIL_KIND = {
     "hand_in": "报送",
@@ -74,6 +81,22 @@ MAIL_KIND = {
     "question": "来信（无附件）",
 }
 
+TROUBLE = {
+    "unreached": "没有可用的邮箱，请电话联系",
+    "replaced": "登记的邮箱不可用，已改写下一联系人",
+    "full": "邮件多次被退回（如邮箱已满）",
+}
+ALERT = {
+    "contacts": "有 {count} 个单位的联系方式需要核实",
+    "lane": "发往“{lane}”通道的邮件已暂停",
+}
+ALERT_REMEDY = {
+    "contacts": "请电话核实并更正联系人；在更正之前，没有可用邮箱的单位收不到通知和提醒。",
+    "lane": "对方服务器以策略为由拒收，地址本身无误。请先查明原因（发信信誉、内容、SPF/DKIM 等），"
+    "解决后执行 muster release --lane {lane} --grounds “原因”，暂停的邮件会继续发出。",
+}
+
+PROGRESS = "本次发信进度"
 UNNAMED = "（未命名附件）"
 # Why a file could not be recorded, and what the unit is to do.
 PROBLEM = {

@@ -10,6 +10,10 @@ from zoneinfo import ZoneInfo
 class Unsent(StrEnum):
     """Why a planned message did not leave."""
 
+    HELD = "held"  # the kill switch, or a stop put on its lane
+    LANE_CLOSED = "lane_closed"  # the provider asked for a pause
+    LANE_FULL = "lane_full"  # the lane's rate or connections are used up for now
+    RELAY_DOWN = "relay_down"  # no connection to be had
     FENCED = "fenced"  # the campaign is not live and the address is on no allow-list
     OUTSIDE_WINDOW = "outside_window"
     CAP_REACHED = "cap_reached"
@@ -17,6 +21,7 @@ class Unsent(StrEnum):
     NOTHING_LEFT = "nothing_left"  # everything it would have named was handed in
     EXPIRED = "expired"
     NOT_COMPOSED = "not_composed"  # a name or address that would break a header
+    GIVEN_UP = "given_up"  # deferred again and again, for days
     PAUSED = "paused"  # closed campaign: nothing is chased
 
 
@@ -38,6 +43,8 @@ OFFICE_ORDER = ("lead", "reviewer", "approver", "ops")
 
 def contact_order(notice: str) -> tuple[str, ...]:
     """Return the roles in the order in which a notice tries them; the office's own follow a unit's."""
+    if notice == "alert":
+        return ("ops", *(role for role in OFFICE_ORDER if role != "ops"))
     unit = RESPONSIBLE_FIRST if notice in ("escalation", "escalation_digest") else UNIT_ORDER
     return (*unit, *OFFICE_ORDER)
 
@@ -47,6 +54,17 @@ def choose_contact(contacts: Iterable[Contact], notice: str) -> Contact | None:
     order = contact_order(notice)
     usable = [c for c in contacts if not c.bad and c.role in order]
     return min(usable, key=lambda c: (order.index(c.role), c.rank), default=None)
+
+
+RETRIED_ONCE = frozenset({"receipt", "returned"})
+
+
+def may_retry_ambiguous(notice: str, tries: int) -> bool:
+    """Whether a message of which nobody can tell whether it left may be tried again without asking a person.
+
+    A receipt may, once: two receipts do no harm. A launch, a reminder or an escalation never: people act on them.
+    """
+    return notice in RETRIED_ONCE and tries <= 1
 
 
 def in_window(as_of: datetime, window: tuple[time, time], zone: ZoneInfo) -> bool:

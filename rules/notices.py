@@ -102,6 +102,39 @@ def launches_due(obligations: Iterable[Obligation], said: SaidAt) -> Plan:
     return Plan(notices=tuple(notices), skips=skips)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReminderClass:
+    """What is to be said now of every obligation of one deliverable with one due instant.
+
+    ``skip`` is set where nothing is, whatever was said before; ``rung`` is the reminder whose moment has come last.
+    """
+
+    deliverable: str
+    due: datetime
+    rung: ReminderRung | None
+    skip: Skip | None
+
+
+def reminder_classes(
+    dues: Iterable[tuple[str, datetime]],
+    as_of: datetime,
+    *,
+    policy_of: Callable[[str], ReminderPolicy],
+    hours: Hours,
+) -> tuple[ReminderClass, ...]:
+    """Return the few classes into which all reminders of a moment fall, for the ledger to apply set-wise.
+
+    What depends on a single obligation (reported, said before, joined later, mailed today) is the ledger's to ask;
+    :func:`reminders_due` says the same of single obligations, and a property test holds the two together.
+    """
+    classes = []
+    for deliverable, due in dues:
+        come = [r for r in reminder_rungs(due, policy_of(deliverable), hours) if r.moment <= as_of]
+        rung = come[-1] if come else None
+        classes.append(ReminderClass(deliverable=deliverable, due=due, rung=rung, skip=None if rung else Skip.NOT_YET))
+    return tuple(classes)
+
+
 def reminders_due(
     obligations: Iterable[Obligation],
     said: SaidAt,

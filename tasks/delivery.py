@@ -1,31 +1,49 @@
 """Tasks that send what waits in the outbox, a shard a task run."""
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from datetime import datetime
+from uuid import UUID
 
 from prefect import task
+from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 from prefect.cache_policies import NO_CACHE
 
-from mail.smtp import Outcome, SmtpPool, SmtpServer
-from office.outbox import Delivered, Shard, claim_shard, record_outcomes, repair, settle_abandoned
+from ledger.campaigns import find_campaign
+from ledger.outbox import Place, count_waiting
+from mail.smtp import SmtpServer
+from office import wording
+from office.outbox import Delivered, repair
 from settings import settings
 from tasks.desk import act_of, premises
+from tasks.sending import Sender
+
+ACTOR = "rule:deliver"
+SHARDS = 40  # task runs of a drain at most, roughly: the run page stays readable
+_sender: ContextVar[Sender] = ContextVar("sender")
+
+
+@asynccontextmanager
+async def open_sender(as_of: datetime) -> AsyncIterator[None]:
+    """Open the connections that the shards of one drain share; what they send is claimed in this sender's name."""
+    run = act_of(ACTOR, as_of)
+    async with Sender(premises(), relay(), run.again) as sender:
+        token = _sender.set(sender)
+        try:
+            yield
+        finally:
+            _sender.reset(token)
 
 
 @task(name="deliver a shard", cache_policy=NO_CACHE)
-async def deliver_shard(campaign: str, as_of: datetime, passed_over: int) -> Delivered:
-    """Claim a shard, send it over reused connections, record what came of it.
+async def deliver_shard(campaign: str, limit: int, after: Place, only_lanes: Sequence[str] = ()) -> Delivered:
+    """Claim a shard beyond a place in the queue, send it over the open connections, record what came of it.
 
-    ``passed_over`` messages at the head of the queue were looked at in this drain and have to wait.
     Safe to run twice: a message is claimed before it is sent, and one lost in between is listed, not sent again.
     """
-    shard = await asyncio.to_thread(_claim, campaign, as_of, passed_over)
-    outcomes: list[tuple[int, Outcome]] = []
-    if shard.envelopes:
-        connections = settings().smtp_connections
-        async with SmtpPool(relay(), connections=min(connections, len(shard.envelopes))) as pool:
-            outcomes = [pair async for pair in pool.send_all(shard.envelopes)]
-    return await asyncio.to_thread(_record, as_of, shard, outcomes)
+    return await _sender.get().send_shard(campaign, limit=limit, after=after, only_lanes=only_lanes)
 
 
 @task(name="write to the next contact", cache_policy=NO_CACHE)
@@ -34,23 +52,47 @@ async def repair_contacts(campaign: str, as_of: datetime) -> int:
     return await asyncio.to_thread(_repair, campaign, as_of)
 
 
-def _claim(campaign: str, as_of: datetime, passed_over: int) -> Shard:
-    house, act = premises(), act_of("rule:deliver", as_of)
-    with house.ledger.writing() as session:
-        settle_abandoned(session, act, campaign)
-        return claim_shard(session, house, act, campaign, passed_over=passed_over, limit=settings().shard_size)
-
-
-def _record(as_of: datetime, shard: Shard, outcomes: list[tuple[int, Outcome]]) -> Delivered:
-    house, act = premises(), act_of("rule:deliver", as_of)
-    with house.ledger.writing() as session:
-        return record_outcomes(session, act, shard, outcomes)
-
-
 def _repair(campaign: str, as_of: datetime) -> int:
-    house, act = premises(), act_of("rule:deliver", as_of)
+    house, act = premises(), act_of(ACTOR, as_of)
     with house.ledger.writing() as session:
         return repair(session, house, act, campaign)
+
+
+class Progress:
+    """How far a drain has come, for those who watch the run."""
+
+    def __init__(self, waiting: int) -> None:
+        """Begin with so many messages waiting."""
+        self.waiting = waiting
+        self._seen = 0
+        self._artifact: UUID | None = None
+
+    @property
+    def shard_size(self) -> int:
+        """How many messages a shard takes, so that the drain is not too many task runs."""
+        return max(settings().shard_size, self.waiting // SHARDS)
+
+    async def show(self, done: int) -> None:
+        """Show that so many more messages were looked at."""
+        self._seen += done
+        if not self.waiting:
+            return
+        percent = min(100.0, 100.0 * self._seen / self.waiting)
+        if self._artifact is None:
+            self._artifact = await acreate_progress_artifact(progress=percent, description=wording.PROGRESS)
+        else:
+            await aupdate_progress_artifact(artifact_id=self._artifact, progress=percent)
+
+
+async def measure_queue(campaign: str, as_of: datetime) -> Progress:
+    """Return the progress of a drain that begins now."""
+    return Progress(await asyncio.to_thread(_count, campaign, as_of))
+
+
+def _count(campaign: str, as_of: datetime) -> int:
+    house, act = premises(), act_of(ACTOR, as_of)
+    with house.ledger.reading() as session:
+        return count_waiting(session, find_campaign(session, campaign).id, act)
 
 
 def relay() -> SmtpServer:
@@ -62,6 +104,8 @@ def relay() -> SmtpServer:
         tls=config.smtp_tls,
         username=config.smtp_username,
         password=config.smtp_password.get_secret_value(),
+        oauth_token=config.smtp_oauth_token.get_secret_value(),
+        ca_file=config.smtp_ca_file,
         local_hostname=config.mail_domain,
         timeout_s=config.smtp_timeout_s,
         final_timeout_s=config.smtp_final_timeout_s,

@@ -9,6 +9,7 @@ from ledger.acts import Act
 from ledger.engine import Ledger
 from ledger.files import FileStore
 from office.premises import Premises
+from rules.lanes import Lane
 from rules.timetable import utc
 from settings import Settings, settings
 
@@ -38,6 +39,8 @@ def _open(config: Settings) -> Premises:
         sender_name=config.sender_name,
         allow_list=config.allow_list,
         rehearsal=config.rehearsal,
+        lanes=tuple(Lane(**lane.model_dump()) for lane in config.lanes),
+        connections=config.smtp_connections,
     )
 
 

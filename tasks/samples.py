@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from mail.letter import Letter, compose
-from mail.smtp import Outcome, SmtpPool
+from mail.skeleton import Fields
+from mail.smtp import Envelope, Outcome, SmtpPool
 from office.samples import NOTICES, sample_context
 from office.timetable import find_rulebook
 from tasks.delivery import relay
@@ -20,20 +20,22 @@ async def send_samples(campaign: str, address: str) -> list[tuple[str, Outcome]]
     async with SmtpPool(relay(), connections=1) as pool:
         for notice in NOTICES:
             now = datetime.now(UTC)
-            rendered = house.renderer.render(sample_context(book, notice, house.intake_address, now))
-            raw = compose(
-                Letter(
-                    sender_name=house.sender_name or book.campaign.office.name,
-                    sender_address=house.intake_address,
+            context = sample_context(book, notice, house.intake_address, now)
+            skeleton = house.skeletons.of(
+                context,
+                (),
+                sender_name=house.sender_name or book.campaign.office.name,
+                sender_address=house.intake_address,
+            ).skeleton
+            data = skeleton.fill(
+                Fields(
                     to_name="",
                     to_address=address,
                     reply_to=house.intake_address,
                     message_id=f"<{uuid4().hex}@{house.mail_domain}>",
                     date=now,
-                    subject=rendered.subject,
-                    text=rendered.text,
-                    html=rendered.html,
                 )
             )
-            sent.append((notice, await pool.send(house.intake_address, address, raw)))
+            envelope = Envelope(id=0, envelope_from=house.intake_address, to=address, data=data)
+            sent.append((notice, await pool.send(envelope)))
     return sent

@@ -1,13 +1,16 @@
-"""What all tests share: the campaigns, and one Prefect server a run, started only if a test asks for it."""
+"""What all tests share: the campaigns, and the real servers, each started only if a test asks for it."""
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from deployments.local_server import LocalServer, client_environment
+from tests import servers
 
 OWN = ("MUSTER_REQUIRE_ALL", "MUSTER_RENEW_LETTERS")
 # Before anything imports Prefect: a home of its own, nothing sent to anybody, nothing asked of the network.
@@ -38,3 +41,46 @@ def prefect() -> Iterator[str]:
 
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             yield server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[servers.Postgres]:
+    """Run a PostgreSQL server for the whole run; call it for the URL of a fresh empty database."""
+    with servers.postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def new_ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Return a function that gives URLs of ledgers that do not exist yet, on each kind of database in turn."""
+    if request.param == "sqlite":
+        numbers = count(1)
+        yield lambda: f"sqlite:///{tmp_path / f'ledger-{next(numbers)}.db'}"
+        return
+    server: servers.Postgres = request.getfixturevalue("postgres_server")
+    given: list[str] = []
+
+    def give() -> str:
+        given.append(server())
+        return given[-1]
+
+    yield give
+    for url in given:
+        server.drop(url)
+
+
+@pytest.fixture
+def ledger_url(new_ledger_url: Callable[[], str]) -> str:
+    """Return the URL of a ledger that does not exist yet, on each kind of database in turn."""
+    return new_ledger_url()
+
+
+@pytest.fixture
+def smtp_sink() -> Iterator[Callable[..., int]]:
+    """Return a function that starts Postfix's smtp-sink with the arguments it is given, and returns its port."""
+    with ExitStack() as started:
+
+        def start(*arguments: str) -> int:
+            return started.enter_context(servers.smtp_sink(*arguments))
+
+        yield start

@@ -1,4 +1,4 @@
-"""Alembic's entry: migrations run on the connection that ledger.engine hands over."""
+"""Alembic's entry: migrations run on the connection, and in the transaction, that ledger.engine hands over."""
 
 from alembic import context
 
@@ -8,4 +8,3 @@ connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True)
 with context.begin_transaction():
     context.run_migrations()
-connection.commit()

@@ -3,6 +3,7 @@
 from ledger.tables.audit import AuditRow
 from ledger.tables.base import Base, Written
 from ledger.tables.campaigns import CampaignRow, CampaignState, ContactRow, DeliverableRow, PartyKind, PartyRow
+from ledger.tables.delivery import HoldRow, LaneRow, SenderRow, SlotRow
 from ledger.tables.desk import ApprovalRow, DecisionRow, RequestRow
 from ledger.tables.intake import IntakeKind, IntakeRow, IntakeState
 from ledger.tables.messages import GONE, UNTOLD, AttemptRow, ItemRow, MailClass, MessageRow, MessageState
@@ -23,10 +24,12 @@ __all__ = [
     "FigureRow",
     "FileRow",
     "FindingRow",
+    "HoldRow",
     "IntakeKind",
     "IntakeRow",
     "IntakeState",
     "ItemRow",
+    "LaneRow",
     "MailClass",
     "MessageRow",
     "MessageState",
@@ -34,6 +37,8 @@ __all__ = [
     "PartyKind",
     "PartyRow",
     "RequestRow",
+    "SenderRow",
+    "SlotRow",
     "SubmissionRow",
     "Written",
 ]

@@ -1,9 +1,9 @@
 """What all tables share: the declarative base, instants in UTC, and who wrote a row."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import JSON, DateTime, Dialect, MetaData, String
+from sqlalchemy import JSON, DateTime, Dialect, MetaData, String, Table
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -54,3 +54,8 @@ class Written:
     flow_run_id: Mapped[str | None] = mapped_column(String(36))
     as_of: Mapped[datetime]
     recorded_at: Mapped[datetime]
+
+
+def table_of(model: type[Base]) -> Table:
+    """Return a model's table, for statements that write by the set."""
+    return cast("Table", model.__table__)

@@ -70,6 +70,8 @@ class ContactRow(Written, Base):
     phone: Mapped[str] = mapped_column(String(64), default="")
     bad_since: Mapped[datetime | None]
     bad_reason: Mapped[str] = mapped_column(String(500), default="")
+    soft_bounces: Mapped[int] = mapped_column(default=0, server_default="0")  # since the last mail that arrived
+    soft_reason: Mapped[str] = mapped_column(String(500), default="", server_default="")
 
 
 class DeliverableRow(Written, Base):

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy import JSON, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ledger.tables.base import Base, Written
@@ -25,6 +25,11 @@ class MessageState(StrEnum):
     HELD = "held"
 
 
+WAITS = "state IN ('planned', 'deferred')"
+IS_CLAIMED = "state = 'claimed'"
+ASTRAY = "state IN ('refused', 'bounced', 'ambiguous')"
+CAUSED = "caused_by IS NOT NULL"
+CHASES = "mail_class = 'chase'"
 GONE = (MessageState.SUPERSEDED, MessageState.EXPIRED)
 UNTOLD = (MessageState.REFUSED, MessageState.BOUNCED, *GONE)
 
@@ -53,7 +58,21 @@ class MessageRow(Written, Base):
             sqlite_where=text("state NOT IN ('superseded', 'expired')"),
             postgresql_where=text("state NOT IN ('superseded', 'expired')"),
         ),
-        Index("ix_messages_queue", "campaign_id", "state", "priority"),
+        # The queue as senders read it: in order, only what waits.
+        Index(
+            "ix_messages_queue",
+            "campaign_id",
+            "priority",
+            "id",
+            sqlite_where=text(WAITS),
+            postgresql_where=text(WAITS),
+        ),
+        # What some sender has; few rows, asked for with every claim.
+        Index("ix_messages_claimed", "claimed_by", sqlite_where=text(IS_CLAIMED), postgresql_where=text(IS_CLAIMED)),
+        # What needs a second look: another contact, a person's word.
+        Index("ix_messages_astray", "campaign_id", "state", sqlite_where=text(ASTRAY), postgresql_where=text(ASTRAY)),
+        Index("ix_messages_caused_by", "caused_by", sqlite_where=text(CAUSED), postgresql_where=text(CAUSED)),
+        Index("ix_messages_chased", "address", "sent_as_of", sqlite_where=text(CHASES), postgresql_where=text(CHASES)),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -72,12 +91,16 @@ class MessageRow(Written, Base):
     expires_at: Mapped[datetime | None]
     detail: Mapped[dict[str, Any]]  # what composing needs beyond the items: file hashes, problems of a mail
     contact_id: Mapped[int | None] = mapped_column(ForeignKey("contacts.id"))
-    address: Mapped[str | None] = mapped_column(String(320), index=True)
+    address: Mapped[str | None] = mapped_column(String(320))
+    lane: Mapped[str | None] = mapped_column(String(32))
     subject: Mapped[str | None] = mapped_column(String(500))
     dated_at: Mapped[datetime | None]
-    raw_sha256: Mapped[str | None] = mapped_column(String(64))
-    claimed_by: Mapped[str | None] = mapped_column(String(64))
-    lease_until: Mapped[datetime | None]
+    raw_sha256: Mapped[str | None] = mapped_column(String(64))  # of the exact bytes that left or were to leave
+    skeleton_sha256: Mapped[str | None] = mapped_column(String(64))  # what they share with others of their step
+    fields: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # and what is this recipient's own
+    claimed_by: Mapped[str | None] = mapped_column(String(64))  # the sender that has or had it
+    data_at: Mapped[datetime | None]  # wall time at which the attempt under way reached DATA
+    tries: Mapped[int] = mapped_column(default=0, server_default="0")
     sent_as_of: Mapped[datetime | None]
 
 
@@ -121,3 +144,4 @@ class AttemptRow(Written, Base):
     address: Mapped[str | None] = mapped_column(String(320))
     smtp_code: Mapped[int | None]
     smtp_text: Mapped[str] = mapped_column(String(1000), default="")
+    lane: Mapped[str | None] = mapped_column(String(32))

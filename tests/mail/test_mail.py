@@ -1,4 +1,4 @@
-"""Tokens, letters, parsing, Maildir, bounces."""
+"""Tokens, letters, parsing, Maildir."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,14 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mail.bounces import BounceKind, read_bounce
 from mail.calendar import Deadline, deadlines_ics
 from mail.letter import Attachment, Letter, compose
 from mail.maildir import deliver, mark_taken, read_new
 from mail.parsing import is_auto_reply, new_part, parse_mail
 from mail.tokens import find_tokens, read_token, sign
 from rehearsal.envelopes import Outgoing, Style, build
-from rehearsal.post_office import delivery_report
 
 SECRET = b"a secret of the office"
 AT = datetime(2020, 5, 29, 8, 20, tzinfo=UTC)
@@ -143,30 +141,6 @@ def test_a_mail_taken_is_moved_and_kept(tmp_path: Path) -> None:
     mark_taken(tmp_path, uid)
     assert list(read_new(tmp_path, received_by="x")) == []
     assert (tmp_path / "cur" / f"{uid}:2,S").read_bytes() == b"raw"
-
-
-def test_a_delivery_report_names_recipient_and_kind() -> None:
-    raw = delivery_report("mx.unit.example", "muster+ma-abc@office.example", "duty@unit.example", compose(LETTER), AT)
-    bounce = read_bounce(parse_mail(raw), raw)
-    assert bounce is not None
-    assert (bounce.kind, bounce.recipient, bounce.status) == (BounceKind.HARD, "duty@unit.example", "5.1.1")
-    delayed = raw.replace(b"Action: failed", b"Action: delayed")
-    assert getattr(read_bounce(parse_mail(delayed), delayed), "kind", None) is BounceKind.DELAYED
-    full = raw.replace(b"Status: 5.1.1", b"Status: 5.2.2")
-    assert getattr(read_bounce(parse_mail(full), full), "kind", None) is BounceKind.SOFT
-
-
-@pytest.mark.parametrize(("text", "kind"), [("收件人不存在", BounceKind.HARD), ("邮箱已满", BounceKind.SOFT)])
-def test_a_chinese_bounce_without_report_is_read_by_its_words(text: str, kind: BounceKind) -> None:
-    raw = clerk_mail(Style.GBK, sender="postmaster@unit.example", subject="系统退信", text=text, file_name="")
-    bounce = read_bounce(parse_mail(raw), raw)
-    assert bounce is not None
-    assert bounce.kind is kind
-
-
-def test_a_hand_in_is_no_bounce() -> None:
-    raw = clerk_mail(Style.MODERN)
-    assert read_bounce(parse_mail(raw), raw) is None
 
 
 def test_deadlines_bear_stable_uids_and_end_at_the_due_instant() -> None:

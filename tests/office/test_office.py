@@ -1,6 +1,7 @@
 """What the office does, over a real ledger and Maildir, without Prefect and without a relay."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from ledger.campaigns import find_party
 from ledger.engine import Ledger
 from ledger.facts import load_obligations
 from ledger.files import FileStore
+from ledger.senders import sign_on
 from ledger.tables import ContactRow, FileRow, IntakeRow, MessageRow, SubmissionRow
 from mail.maildir import deliver
 from mail.smtp import Outcome
@@ -24,7 +26,7 @@ from office.consolidation import consolidate_campaign
 from office.handin import IncomingFile, TakenIn, hand_in_on_behalf, take_in
 from office.intake import Collected, drain_intake, fetch_mail
 from office.launching import join_unit, launch_campaign
-from office.outbox import Delivered, claim_shard, record_outcomes, repair
+from office.outbox import Delivered, claim_shard, commit_group, repair
 from office.planning import plan_step
 from office.premises import Premises
 from office.queue import waiting_for_a_person
@@ -33,6 +35,7 @@ from office.timetable import outlook, plan_of_month
 from rehearsal.clerk import Manner, fill_form
 from rehearsal.envelopes import Outgoing, build
 from rules.obligations import Standing, is_owed, standing
+from rules.replies import Blame
 from rules.timetable import StepKind
 
 KEY = "safety-month-2020"
@@ -61,13 +64,17 @@ class Desk:
 
     def send(self, at: datetime, *, answer: str = "sent") -> Delivered:
         """Drain the outbox as a relay would that gives every message the same answer."""
-        total = Delivered()
+        refused = answer == "refused"
         with self.house.ledger.writing() as session:
-            shard = claim_shard(session, self.house, act(at), KEY, passed_over=0, limit=1000)
-        outcomes = [(e.id, Outcome(state=answer, code=550 if answer == "refused" else 250)) for e in shard.envelopes]  # type: ignore[arg-type]
-        with self.house.ledger.writing() as session:
-            total += record_outcomes(session, act(at), shard, outcomes)
-        return total
+            shard = claim_shard(session, self.house, act(at), KEY, sender="test", limit=1000)
+            outcome = Outcome(
+                state=answer,  # type: ignore[arg-type]
+                code=550 if refused else 250,
+                blame=Blame.ADDRESS if refused else Blame.NOBODY,
+            )
+            results = [(envelope, outcome) for envelope in shard.envelopes]
+            commit_group(session, self.house, act(at), KEY, "test", marks=[], results=results)
+        return Delivered(outcomes=Counter(o.state for _, o in results), unsent=shard.unsent, ended=shard.ended)
 
     def plan(self, kind: StepKind, at: datetime) -> dict[str, int]:
         with self.house.ledger.writing() as session:
@@ -98,7 +105,7 @@ class Desk:
 
     def standings(self, code: str) -> dict[str, Standing]:
         with self.house.ledger.reading() as session:
-            return {o.deliverable: standing(o) for o in load_obligations(session, 1, party_id=self.party(code))}
+            return {o.deliverable: standing(o) for o in load_obligations(session, 1, party_ids=[self.party(code)])}
 
     def form_of(self, code: str, name: str, manner: Manner = Manner.RIGHT, seed: int = 1) -> bytes:
         from office.composing import _template  # noqa: PLC0415
@@ -136,6 +143,7 @@ def desk(loaded: LoadedCampaign, house: Path, tmp_path: Path) -> Iterator[Desk]:
     )
     with ledger.writing() as session:
         launch_campaign(session, premises, act(local(5, 27, 15)), loaded)
+        sign_on(session, act(local(5, 27, 15)), "test", host="here", pid=1)
     opened = Desk(house=premises, book=Rulebook(loaded.campaign), forms={})
     opened.plan(StepKind.LAUNCH, local(5, 27, 15))
     opened.send(local(5, 27, 15))
@@ -260,8 +268,11 @@ def test_a_refused_address_is_passed_over_and_the_next_contact_written_to(desk: 
         assert repair(session, desk.house, act(at), KEY) == 3
     with desk.house.ledger.writing() as session:
         assert repair(session, desk.house, act(at), KEY) == 0
-    assert dict(desk.send(at).outcomes) == {"sent": 3}
+    assert dict(desk.send(at).outcomes) == {"sent": 4}  # and one alert to the operators
     with desk.house.ledger.reading() as session:
+        assert session.scalars(select(MessageRow.address).where(MessageRow.notice == "alert")).all() == [
+            "ops@office.example"
+        ]
         again = session.scalars(select(MessageRow).where(MessageRow.generation == 1)).all()
         assert all(m.address is not None and m.address.startswith("lead.") for m in again)
         assert len(session.scalars(select(ContactRow).where(ContactRow.bad_since.is_not(None))).all()) == 3
@@ -288,7 +299,7 @@ def test_a_unit_that_joins_owes_the_past_by_the_joiner_s_date_and_hears_of_the_l
     assert desk.plan(StepKind.LAUNCH, local(6, 8)) == {"launch": 1}
     assert desk.plan(StepKind.LAUNCH, local(6, 8)) == {}
     with desk.house.ledger.reading() as session:
-        dues = {o.deliverable: o.due for o in load_obligations(session, 1, party_id=desk.party("NEW"))}
+        dues = {o.deliverable: o.due for o in load_obligations(session, 1, party_ids=[desk.party("NEW")])}
     joiner, end = local(6, 12, 0), local(7, 1, 0)  # three working days: until the end of Thursday 06-11
     assert dues == {"plan": joiner, "liaison": joiner, "scheme": joiner, "report": end, "progress": end}
 
@@ -351,7 +362,7 @@ def test_staff_hand_in_at_the_true_time(desk: Desk) -> None:
         assert (row.received_at, row.channel, row.grounds) == (local(6, 5, 17), "paper", "专人送达")
         assert not [
             o
-            for o in load_obligations(session, 1, party_id=desk.party("BH001"))
+            for o in load_obligations(session, 1, party_ids=[desk.party("BH001")])
             if o.deliverable == "scheme" and is_owed(o)
         ]
 

@@ -430,3 +430,6 @@ def downgrade() -> None:
         "campaigns",
     ):
         op.drop_table(table)
+    if op.get_bind().dialect.name == "postgresql":
+        for table in ("audit", "attempts"):
+            op.execute(f"DROP FUNCTION {table}_append_only()")

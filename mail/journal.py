@@ -1,0 +1,117 @@
+"""Group commit: what many connections have to put on record is committed together, so that safety costs no commit each.
+
+Before DATA a message is marked, and the mark is on record before the command leaves. A result is committed no later
+than the next mark of the same connection. So whatever moment a sender dies at, at most one message a connection
+stands marked and without result.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from mail.smtp import Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """What is committed together: messages about to reach DATA, and results of earlier ones, by message id."""
+
+    marks: Sequence[int]
+    results: Sequence[tuple[int, Outcome]]
+
+
+Commit = Callable[[Group], frozenset[int]]  # returns the marks that were refused: somebody else has those messages
+
+
+class NotOursError(Exception):
+    """The message was taken from us meanwhile: its lease ran out. It must not be sent."""
+
+
+class Journal:
+    """Gathers marks and results for a moment, then commits them as one group."""
+
+    def __init__(self, commit: Commit, *, connections: int, in_thread: bool, gather_s: float = 0.003) -> None:
+        """Prepare; ``connections`` marks make a full group, ``in_thread`` keeps a slow commit off the event loop."""
+        self._commit = commit
+        self._full = connections
+        self._in_thread = in_thread
+        self._gather_s = gather_s
+        self._marks: list[tuple[int, asyncio.Future[bool]]] = []
+        self._results: list[tuple[int, Outcome]] = []
+        self._wake = asyncio.Event()
+        self._filled = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        self._failure: BaseException | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start committing."""
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Commit what is left, also when the sender is being cancelled."""
+        self._closing = True
+        self._wake.set()
+        self._filled.set()
+        if self._task is not None:
+            await asyncio.shield(self._task)
+        if self._failure is not None:
+            raise self._failure
+
+    async def mark(self, id_: int) -> None:
+        """Put on record that a message is about to reach DATA; return once that is committed.
+
+        Raises:
+            NotOursError: it must not be sent.
+
+        """
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._marks.append((id_, done))
+        self._wake.set()
+        if len(self._marks) >= self._full:
+            self._filled.set()
+        if not await done:
+            raise NotOursError(f"message {id_} was taken over meanwhile")
+
+    def result(self, id_: int, outcome: Outcome) -> None:
+        """Put a result on record with the next group."""
+        self._results.append((id_, outcome))
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while not (self._closing and not self._marks and not self._results):
+            await self._wake.wait()
+            self._wake.clear()
+            if not self._closing and len(self._marks) < self._full:
+                await self._gather()
+            await self._commit_group()
+
+    async def _gather(self) -> None:
+        """Wait until every connection has something to commit, or a moment has passed."""
+        self._filled.clear()
+        try:
+            async with asyncio.timeout(self._gather_s):
+                await self._filled.wait()
+        except TimeoutError:
+            return
+
+    async def _commit_group(self) -> None:
+        marks = [(id_, done) for id_, done in self._marks if not done.done()]  # a cancelled one will not be sent
+        results = self._results
+        self._marks, self._results = [], []
+        if not marks and not results:
+            return
+        group = Group(marks=[id_ for id_, _ in marks], results=results)
+        try:
+            refused = await asyncio.to_thread(self._commit, group) if self._in_thread else self._commit(group)
+        except BaseException as error:  # noqa: BLE001  nothing of the group is on record: nobody may send on its strength
+            self._failure = error
+            for _, done in marks:
+                if not done.done():
+                    done.set_exception(error)
+            return
+        for id_, done in marks:
+            if not done.done():
+                done.set_result(id_ not in refused)

@@ -1,0 +1,228 @@
+"""A sender: claims shards, sends them over its connections lane by lane, and commits what came of it in groups."""
+
+import asyncio
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+from ledger import senders
+from ledger.acts import Act
+from ledger.outbox import HEAD, Place
+from ledger.senders import EVERYTHING, LEASE, scope_of_campaign, scope_of_lane
+from mail.journal import Group, Journal, NotOursError
+from mail.smtp import Envelope, Outcome, SmtpPool, SmtpServer
+from office.gate import LanePlan
+from office.outbox import Committed, Delivered, Shard, claim_shard, commit_group, judge_abandoned, take_back
+from office.premises import Premises
+from rules.delivery import Unsent
+from rules.replies import Blame
+
+ENOUGH_FAILURES = 10  # connections that could not be had, in a row
+HEARTBEAT_S = LEASE.total_seconds() / 4
+
+
+class Sender:
+    """One sender. A context manager: it signs on with a lease, and signs off.
+
+    What it had claimed and did not send goes back to the queue, also when it is cancelled.
+    """
+
+    def __init__(
+        self, premises: Premises, relay: SmtpServer, act: Callable[[], Act], *, commit_in_thread: bool = True
+    ) -> None:
+        """Prepare; ``act`` gives the act in whose name a commit is written, its wall time now."""
+        self.name = uuid4().hex
+        self._premises = premises
+        self._relay = relay
+        self._act = act
+        self._in_thread = commit_in_thread
+        self._pools: dict[str, tuple[LanePlan, SmtpPool]] = {}
+        self._stack = AsyncExitStack()
+        self._heart: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Sign on, and judge what vanished senders left."""
+        await asyncio.to_thread(self._sign_on)
+        self._heart = asyncio.create_task(self._beat())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections and sign off."""
+        if self._heart is not None:
+            self._heart.cancel()
+        try:
+            await self._stack.aclose()
+        finally:
+            self._sign_off()
+
+    async def send_shard(
+        self, campaign: str, *, limit: int, after: Place = HEAD, only_lanes: Collection[str] = ()
+    ) -> Delivered:
+        """Claim a shard, send it, and return what came of it when all of it is committed."""
+        shard = await asyncio.to_thread(self._claim, campaign, limit, after, only_lanes)
+        sending = _Sending(self, shard)
+        if shard.envelopes:
+            await sending.run()
+        return Delivered(
+            outcomes=sending.outcomes,
+            unsent={**shard.unsent, **sending.stopped},
+            ended=shard.ended,
+            full_lanes=shard.full_lanes,
+            reached=shard.reached,
+        )
+
+    async def pool(self, lane: str, plan: LanePlan) -> SmtpPool:
+        """Return the connections of a lane, opened once and kept from shard to shard while the lane's plan stays."""
+        known = self._pools.get(lane)
+        if known is not None and known[0].connections >= plan.connections:
+            return known[1]
+        pool = SmtpPool(self._relay, connections=plan.connections, messages_per_connection=plan.messages_per_connection)
+        self._pools[lane] = (plan, await self._stack.enter_async_context(pool))
+        return pool
+
+    def commit(self, campaign: str, marks: Collection[int], results: Collection[tuple[Envelope, Outcome]]) -> Committed:
+        """Commit a group."""
+        with self._premises.ledger.writing() as session:
+            return commit_group(
+                session, self._premises, self._act(), campaign, self.name, marks=marks, results=list(results)
+            )
+
+    def give_back(self, campaign: str, message_ids: Collection[int], why: str) -> None:
+        """Return messages to the queue."""
+        with self._premises.ledger.writing() as session:
+            take_back(session, self._act(), campaign, self.name, message_ids, why)
+
+    @property
+    def commits_in_thread(self) -> bool:
+        """Whether a commit is kept off the event loop."""
+        return self._in_thread
+
+    def _claim(self, campaign: str, limit: int, after: Place, only_lanes: Collection[str]) -> Shard:
+        with self._premises.ledger.writing() as session:
+            act = self._act()
+            if not senders.renew_lease(session, self.name, act.wall):  # struck off while we were suspended
+                senders.sign_on(session, act, self.name, host=socket.gethostname(), pid=os.getpid())
+            return claim_shard(
+                session,
+                self._premises,
+                act,
+                campaign,
+                sender=self.name,
+                limit=limit,
+                after=after,
+                only_lanes=only_lanes,
+            )
+
+    def _sign_on(self) -> None:
+        with self._premises.ledger.writing() as session:
+            act = self._act()
+            judge_abandoned(session, act)
+            senders.sign_on(session, act, self.name, host=socket.gethostname(), pid=os.getpid())
+
+    def _sign_off(self) -> None:
+        with self._premises.ledger.writing() as session:
+            senders.sign_off(session, [self.name])
+            judge_abandoned(session, self._act())  # what a cancelled run had at DATA
+
+    async def _beat(self) -> None:
+        """Keep the lease while a slow relay keeps us waiting without a commit."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            await asyncio.to_thread(self._renew)
+
+    def _renew(self) -> None:
+        with self._premises.ledger.writing() as session:
+            senders.renew_lease(session, self.name, datetime.now(UTC))
+
+
+class _Sending:
+    """The sending of one shard: workers by lane, one a connection, and the journal they share."""
+
+    def __init__(self, sender: Sender, shard: Shard) -> None:
+        self._sender = sender
+        self._shard = shard
+        self._queues = _by_lane(shard.envelopes)
+        self._envelopes = {envelope.id: envelope for envelope in shard.envelopes}
+        self._next_at = {lane: plan.first_at for lane, plan in shard.lanes.items()}
+        self._held: frozenset[str] = frozenset()
+        self._failures = 0  # in a row
+        self.outcomes: Counter[str] = Counter()
+        self.stopped: dict[int, Unsent] = {}
+
+    async def run(self) -> None:
+        """Send everything, unless a stop or a cancellation comes between; then the rest goes back to the queue."""
+        connections = sum(plan.connections for plan in self._shard.lanes.values())
+        journal = Journal(self._commit, connections=connections, in_thread=self._sender.commits_in_thread)
+        try:
+            async with journal, asyncio.TaskGroup() as group:
+                for lane, plan in self._shard.lanes.items():
+                    pool = await self._sender.pool(lane, plan)
+                    for _ in range(plan.connections):
+                        group.create_task(self._work(lane, plan, pool, journal))
+        finally:
+            self._return_the_rest()
+
+    async def _work(self, lane: str, plan: LanePlan, pool: SmtpPool, journal: Journal) -> None:
+        queue = self._queues[lane]
+        while queue and not self._is_stopped(lane):
+            envelope = queue.pop()
+            if plan.interval is not None:
+                await self._wait_for_turn(lane, plan)
+            try:
+                outcome = await pool.send(envelope, journal.mark)
+            except NotOursError:
+                continue  # whoever has it now accounts for it
+            except BaseException:
+                queue.append(envelope)  # goes back to the queue, or is ambiguous if it had reached DATA
+                raise
+            journal.result(envelope.id, outcome)
+            self._note(outcome)
+
+    def _note(self, outcome: Outcome) -> None:
+        self.outcomes[outcome.state] += 1
+        self._failures = self._failures + 1 if outcome.blame is Blame.RELAY else 0
+
+    async def _wait_for_turn(self, lane: str, plan: LanePlan) -> None:
+        """Wait until the lane's rate allows the next message."""
+        if plan.interval is None:
+            return
+        turn = self._next_at[lane]
+        self._next_at[lane] = turn + plan.interval
+        await asyncio.sleep(max(0.0, (turn - datetime.now(UTC)).total_seconds()))
+
+    def _is_stopped(self, lane: str) -> bool:
+        if self._is_relay_down():
+            return True
+        return bool(self._held & {EVERYTHING, scope_of_campaign(self._shard.campaign), scope_of_lane(lane)})
+
+    def _is_relay_down(self) -> bool:
+        return self._failures >= ENOUGH_FAILURES
+
+    def _commit(self, group: Group) -> frozenset[int]:
+        results = [(self._envelopes[id_], outcome) for id_, outcome in group.results]
+        committed = self._sender.commit(self._shard.campaign, group.marks, results)
+        self._held = committed.held
+        return committed.refused
+
+    def _return_the_rest(self) -> None:
+        rest = [envelope.id for queue in self._queues.values() for envelope in queue]
+        if rest:
+            why = Unsent.RELAY_DOWN if self._is_relay_down() else Unsent.HELD
+            self._sender.give_back(self._shard.campaign, rest, f"not sent: {why}")
+            self.stopped = dict.fromkeys(rest, why)
+
+
+def _by_lane(envelopes: Collection[Envelope]) -> Mapping[str, list[Envelope]]:
+    """Return envelopes by lane, the first to be sent at the end of its list."""
+    queues: dict[str, list[Envelope]] = {}
+    for envelope in reversed(list(envelopes)):
+        queues.setdefault(envelope.lane, []).append(envelope)
+    return queues

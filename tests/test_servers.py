@@ -1,0 +1,70 @@
+"""The servers that tests start for themselves are real ones, and work."""
+
+import smtplib
+import subprocess
+import sys
+from collections.abc import Callable
+from email.message import EmailMessage
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import create_engine, text
+
+from tests import servers
+
+
+def test_postgres_gives_empty_databases_of_their_own(postgres_server: servers.Postgres) -> None:
+    one, other = create_engine(postgres_server()), create_engine(postgres_server())
+    with one.begin() as connection:
+        assert str(connection.scalar(text("SELECT version()"))).startswith("PostgreSQL ")
+        assert connection.scalar(text("SHOW fsync")) == "on"
+        connection.execute(text("CREATE TABLE here (id integer)"))
+    with other.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM pg_tables WHERE tablename = 'here'")) == 0
+    for engine in (one, other):
+        engine.dispose()
+        postgres_server.drop(str(engine.url))
+
+
+def test_the_sink_takes_mail_and_writes_it_down(smtp_sink: Callable[..., int], tmp_path: Path) -> None:
+    port = smtp_sink("-D", str(tmp_path / "mails"))
+    letter = EmailMessage()
+    letter["Subject"] = "for the sink"
+    with smtplib.SMTP("127.0.0.1", port) as relay:
+        assert relay.ehlo()[0] == 250
+        assert relay.send_message(letter, "office@office.example", ["unit@x.example"]) == {}
+    assert "Subject: for the sink" in (tmp_path / "mails").read_text()
+
+
+def test_the_sink_refuses_what_it_is_told_to_refuse(smtp_sink: Callable[..., int]) -> None:
+    with smtplib.SMTP("127.0.0.1", smtp_sink("-f", "RCPT")) as relay:
+        relay.ehlo()
+        relay.mail("office@office.example")
+        assert relay.rcpt("unit@x.example")[0] == 500
+
+
+def test_a_server_ends_with_tests_that_were_killed(tmp_path: Path) -> None:
+    story = (
+        "import pathlib, sys, time; from tests.servers import running\n"
+        "up, log = map(pathlib.Path, sys.argv[1:])\n"
+        "with running(['sh', '-c', 'echo $$ >\"$0\"; exec sleep 60', str(up)], lambda: up.exists(), log=log):\n"
+        "    print('running', flush=True); time.sleep(60)"
+    )
+    up, log = tmp_path / "up", tmp_path / "log"
+    with subprocess.Popen([sys.executable, "-c", story, str(up), str(log)], stdout=subprocess.PIPE) as tests:
+        assert tests.stdout is not None
+        assert tests.stdout.readline() == b"running\n"
+        left = psutil.Process(tests.pid).children(recursive=True)
+        tests.kill()
+    assert int(up.read_text()) in {process.pid for process in left}
+    assert psutil.wait_procs(left, timeout=10)[1] == []
+
+
+@pytest.mark.parametrize(("required", "outcome"), [("", pytest.skip.Exception), ("1", pytest.fail.Exception)])
+def test_what_is_wanting_skips_a_test_but_fails_where_all_is_required(
+    monkeypatch: pytest.MonkeyPatch, required: str, outcome: type[Exception]
+) -> None:
+    monkeypatch.setenv("MUSTER_REQUIRE_ALL", required)
+    with pytest.raises(outcome, match="no such server"):
+        servers.need("no such server")
