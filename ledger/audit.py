@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import RowMapping, insert, select, text
 from sqlalchemy.orm import Session
 
 from ledger.acts import Act
@@ -16,6 +16,10 @@ from ledger.tables.base import table_of
 GENESIS = "0" * 64
 ATTEMPTED = "messages.attempted"  # the entry that vouches for a batch of attempts
 ADVISORY_LOCK = 7_316_001  # PostgreSQL: one appender at a time
+_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
+_audit = table_of(AuditRow)
+_LAST = select(_audit.c.seq, _audit.c.hash).order_by(_audit.c.seq.desc()).limit(1)
+_INSERT = insert(_audit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,43 +39,41 @@ def append(
     *,
     campaign_id: int | None = None,
     party_id: int | None = None,
-) -> AuditRow:
+) -> None:
     """Append one entry in the caller's transaction; ``detail`` must be plain JSON."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
-    last = session.execute(select(AuditRow.seq, AuditRow.hash).order_by(AuditRow.seq.desc()).limit(1)).first()
-    row = AuditRow(
-        seq=last.seq + 1 if last else 1,
-        campaign_id=campaign_id,
-        party_id=party_id,
-        actor=act.actor,
-        verb=verb,
-        detail=dict(detail),
-        previous=last.hash if last else GENESIS,
-        flow_run_id=act.flow_run_id,
-        as_of=act.as_of,
-        recorded_at=act.wall,
-    )
-    row.hash = entry_hash(row)
-    session.add(row)
-    session.flush()
-    return row
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK, {"key": ADVISORY_LOCK})
+    last = connection.execute(_LAST).first()
+    entry = {
+        "seq": last.seq + 1 if last else 1,
+        "campaign_id": campaign_id,
+        "party_id": party_id,
+        "actor": act.actor,
+        "verb": verb,
+        "detail": dict(detail),
+        "previous": last.hash if last else GENESIS,
+        "flow_run_id": act.flow_run_id,
+        "as_of": act.as_of,
+        "recorded_at": act.wall,
+    }
+    connection.execute(_INSERT, {**entry, "hash": entry_hash(entry)})
 
 
-def entry_hash(row: AuditRow) -> str:
+def entry_hash(entry: Mapping[str, Any]) -> str:
     """Return the hash an entry must bear: over all its columns and the hash before it."""
     return _digest(
         {
-            "seq": row.seq,
-            "campaign": row.campaign_id,
-            "party": row.party_id,
-            "actor": row.actor,
-            "verb": row.verb,
-            "detail": row.detail,
-            "flow_run": row.flow_run_id,
-            "as_of": row.as_of.isoformat(),
-            "recorded_at": row.recorded_at.isoformat(),
-            "previous": row.previous,
+            "seq": entry["seq"],
+            "campaign": entry["campaign_id"],
+            "party": entry["party_id"],
+            "actor": entry["actor"],
+            "verb": entry["verb"],
+            "detail": entry["detail"],
+            "flow_run": entry["flow_run_id"],
+            "as_of": entry["as_of"].isoformat(),
+            "recorded_at": entry["recorded_at"].isoformat(),
+            "previous": entry["previous"],
         }
     )
 
@@ -101,28 +103,29 @@ def verify(session: Session) -> Verdict:
     previous, count, vouched = GENESIS, 0, 0
     for row in _entries(session):
         count += 1
-        where = f"entry {row.seq} ({row.verb}, {row.recorded_at.isoformat()})"
-        if row.seq != count:
+        where = f"entry {row['seq']} ({row['verb']}, {row['recorded_at'].isoformat()})"
+        if row["seq"] != count:
             return Verdict(entries=count, head=previous, fault=f"{where}: entry {count} is missing before it")
-        if row.previous != previous:
+        if row["previous"] != previous:
             return Verdict(entries=count, head=previous, fault=f"{where}: does not follow the entry before it")
-        if row.hash != entry_hash(row):
+        if row["hash"] != entry_hash(dict(row)):
             return Verdict(entries=count, head=previous, fault=f"{where}: was changed after it was written")
-        if row.verb == ATTEMPTED:
+        if row["verb"] == ATTEMPTED:
             attempts_table = table_of(AttemptRow)
-            of_group = select(attempts_table).where(attempts_table.c.batch == row.detail["batch"])
+            of_group = select(attempts_table).where(attempts_table.c.batch == row["detail"]["batch"])
             attempts = [dict(a) for a in session.execute(of_group.order_by(attempts_table.c.id)).mappings()]
-            if row.detail["digest"] != attempts_digest(attempts):
+            if row["detail"]["digest"] != attempts_digest(attempts):
                 return Verdict(entries=count, head=previous, fault=f"{where}: its attempts were changed")
             vouched += len(attempts)
-        previous = row.hash
+        previous = row["hash"]
     strays = session.execute(text("SELECT count(*) FROM attempts")).scalar_one() - vouched
     fault = f"{strays} attempts stand in no entry" if strays else ""
     return Verdict(entries=count, head=previous, fault=fault)
 
 
-def _entries(session: Session) -> Iterator[AuditRow]:
-    yield from session.scalars(select(AuditRow).order_by(AuditRow.seq).execution_options(yield_per=500))
+def _entries(session: Session) -> Iterator[RowMapping]:
+    query = select(table_of(AuditRow)).order_by(AuditRow.seq)
+    yield from session.execute(query.execution_options(yield_per=500)).mappings()
 
 
 def _digest(value: object) -> str:

@@ -1,6 +1,8 @@
 """Open the ledger: engine, sessions, migrations."""
 
 import json
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,8 @@ from sqlalchemy.orm import Session
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK_TIMEOUT_MS = 30_000
 WRITER = 7_316_001  # the advisory lock that stands on PostgreSQL for SQLite's write lock
+CHECKPOINT_PAGES = 8000  # 32 MB of journal: a checkpoint flushes the disk, and a launch writes a few hundred MB
+CACHE_KIB = 32_000
 SYNCHRONOUS_COMMIT = {"NORMAL": "off", "FULL": "on"}
 
 
@@ -87,12 +91,29 @@ def _sqlite_pragmas(durability: str) -> Any:  # noqa: ANN401  SQLAlchemy's liste
         connection.isolation_level = None  # we say BEGIN ourselves, below
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={LOCK_TIMEOUT_MS}")
-        cursor.execute("PRAGMA journal_mode=WAL")
+        _switch_to_wal(cursor)
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA synchronous={durability}")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        cursor.execute("PRAGMA temp_store=MEMORY")
         cursor.close()
 
     return on_connect
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    """Make the file a write-ahead one; where two open a new file at once, SQLite does not wait for the other."""
+    deadline = time.monotonic() + LOCK_TIMEOUT_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -5,6 +5,7 @@ LedgerError
 ├── UnknownParty
 ├── AlreadyRecorded
 ├── BehindTheCampaign
+├── TakenOver
 ├── UnknownHold
 ├── UnknownMessage
 └── BrokenChain
@@ -41,3 +42,7 @@ class UnknownHold(LedgerError):  # noqa: N818
 
 class UnknownMessage(LedgerError):  # noqa: N818
     """There is no such message, or it is in no state to be settled."""
+
+
+class TakenOver(LedgerError):  # noqa: N818
+    """A sender's lease ran out, and others have judged what it had."""

@@ -6,7 +6,7 @@ Reading is by plain rows and writing by the set: a launch of thousands of mails 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import bindparam, case, func, insert, or_, select, text, tuple_, update
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import written
-from ledger.errors import UnknownMessage
+from ledger.errors import TakenOver, UnknownMessage
 from ledger.tables import UNTOLD, AttemptRow, ItemRow, MailClass, MessageRow, MessageState
 from ledger.tables.base import table_of
 from ledger.tables.messages import ASTRAY, CAUSED, CHASES, IS_CLAIMED, WAITS
@@ -43,7 +43,10 @@ Place = tuple[int, int]  # where a message stands in the queue: priority, id
 HEAD: Place = (-1, -1)
 
 _messages = table_of(MessageRow)
+_items = table_of(ItemRow)
 _attempts = table_of(AttemptRow)
+_APPEND = insert(_attempts)
+OPEN_TO_ITS_SENDER = text("state IN ('claimed', 'ambiguous')")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +63,7 @@ class NewMessage:
     caused_by: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Waiting:
+class Waiting(NamedTuple):
     """A message in the queue, as the claim reads it."""
 
     id: int
@@ -90,8 +92,7 @@ class Waiting:
         return self.priority, self.id
 
 
-@dataclass(frozen=True, kw_only=True)
-class Item:
+class Item(NamedTuple):
     """What a message says of one obligation."""
 
     id: int
@@ -184,7 +185,7 @@ def waiting(
     session: Session, campaign_id: int, act: Act, *, after: Place, limit: int, only_lanes: Collection[str] = ()
 ) -> list[Waiting]:
     """Return messages that wait to be sent, in order, beyond a place in the queue; of some lanes only if named."""
-    columns = [_messages.c[name] for name in Waiting.__dataclass_fields__]
+    columns = [_messages.c[name] for name in Waiting._fields]
     query = (
         select(*columns)
         .where(
@@ -198,7 +199,7 @@ def waiting(
     )
     if only_lanes:
         query = query.where(_messages.c.lane.in_(sorted(only_lanes)))
-    return [Waiting(**row) for row in session.execute(query).mappings()]
+    return [Waiting._make(row) for row in session.connection().execute(query)]
 
 
 def count_waiting(session: Session, campaign_id: int, act: Act) -> int:
@@ -219,13 +220,12 @@ def items_of(session: Session, message_ids: Collection[int]) -> dict[int, list[I
     """Return the items that stand of several messages, by message."""
     found: dict[int, list[Item]] = {id_: [] for id_ in message_ids}
     query = (
-        select(ItemRow.id, ItemRow.message_id, ItemRow.obligation_id, ItemRow.rung, ItemRow.due_at)
-        .where(ItemRow.message_id.in_(message_ids), ~ItemRow.gone)
-        .order_by(ItemRow.id)
+        select(*(_items.c[name] for name in Item._fields))
+        .where(_items.c.message_id.in_(message_ids), ~_items.c.gone)
+        .order_by(_items.c.id)
     )
-    for id_, message_id, obligation_id, rung, due_at in session.execute(query):
-        item = Item(id=id_, message_id=message_id, obligation_id=obligation_id, rung=rung, due_at=due_at)
-        found[message_id].append(item)
+    for row in session.connection().execute(query):
+        found[row[1]].append(Item._make(row))
     return found
 
 
@@ -274,47 +274,74 @@ def claim(session: Session, act: Act, campaign_id: int, sender: str, claims: Seq
     )
 
 
-def still_ours(session: Session, sender: str, message_ids: Collection[int]) -> dict[int, str]:
-    """Return which messages a sender still has, with their states, and lock them until the transaction ends.
+def mark_data(session: Session, act: Act, sender: str, message_ids: Collection[int]) -> frozenset[int]:
+    """Put on record that messages are about to reach DATA; return those that the sender no longer has.
+
+    From here on nobody may guess that they did not leave.
+    """
+    if not message_ids:
+        return frozenset()
+    rows = [{"b_id": id_, "b_sender": sender, "b_at": act.wall} for id_ in message_ids]
+    if session.connection().execute(_MARK_DATA, rows).rowcount == len(message_ids):
+        return frozenset()
+    with_us = select(_messages.c.id).where(
+        _messages.c.id.in_(message_ids),
+        _messages.c.claimed_by == sender,
+        _messages.c.state == MessageState.CLAIMED,
+    )
+    return frozenset(message_ids) - frozenset(session.scalars(with_us))
+
+
+_MARK_DATA = (
+    update(_messages)
+    .where(
+        _messages.c.id == bindparam("b_id"),
+        _messages.c.claimed_by == bindparam("b_sender"),
+        _messages.c.state == MessageState.CLAIMED,
+    )
+    .values(data_at=bindparam("b_at"))
+)
+
+
+def still_with(session: Session, sender: str, message_ids: Collection[int]) -> frozenset[int]:
+    """Return which messages a sender still has, and lock them until the transaction ends.
 
     Ambiguous ones count: their sender, if it lives after all, knows what came of them.
     """
-    query = (
-        select(_messages.c.id, _messages.c.state)
-        .where(
-            _messages.c.id.in_(message_ids),
-            _messages.c.claimed_by == sender,
-            _messages.c.state.in_((MessageState.CLAIMED, MessageState.AMBIGUOUS)),
-        )
-        .with_for_update()
+    query = select(_messages.c.id).where(
+        _messages.c.id.in_(message_ids), _messages.c.claimed_by == sender, OPEN_TO_ITS_SENDER
     )
-    return {row[0]: row[1] for row in session.execute(query)}
+    return frozenset(session.scalars(query.with_for_update()))
 
 
-def mark_data(session: Session, act: Act, message_ids: Collection[int]) -> None:
-    """Put on record that messages are about to reach DATA: from here on nobody may guess that they did not leave."""
-    if message_ids:
-        session.execute(update(_messages).where(_messages.c.id.in_(message_ids)).values(data_at=act.wall))
+_RECORD = (
+    update(_messages)
+    .where(_messages.c.id == bindparam("b_id"))
+    .values(
+        state=bindparam("b_state"),
+        reason=bindparam("b_reason"),
+        data_at=None,
+        not_before=bindparam("b_not_before"),
+        sent_as_of=func.coalesce(bindparam("b_sent", type_=_messages.c.sent_as_of.type), _messages.c.sent_as_of),
+        tries=_messages.c.tries + bindparam("b_tries"),
+    )
+)
+_RECORD_OWN = _RECORD.where(_messages.c.claimed_by == bindparam("b_sender"), OPEN_TO_ITS_SENDER)
 
 
-def record(session: Session, act: Act, campaign_id: int, results: Sequence[Result]) -> None:
-    """Record what came of messages, as a group that one audit entry vouches for."""
+def record(
+    session: Session, act: Act, campaign_id: int, results: Sequence[Result], *, sender: str | None = None
+) -> None:
+    """Record what came of messages, as a group that one audit entry vouches for.
+
+    Raises:
+        TakenOver: a ``sender`` was named, and some of them are with it no longer; nothing may be committed.
+
+    """
     if not results:
         return
     told = (MessageState.SENT, MessageState.AMBIGUOUS)
-    statement = (
-        update(_messages)
-        .where(_messages.c.id == bindparam("b_id"))
-        .values(
-            state=bindparam("b_state"),
-            reason=bindparam("b_reason"),
-            data_at=None,
-            not_before=bindparam("b_not_before"),
-            sent_as_of=func.coalesce(bindparam("b_sent", type_=_messages.c.sent_as_of.type), _messages.c.sent_as_of),
-            tries=_messages.c.tries + bindparam("b_tries"),
-        )
-    )
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "b_id": r.message_id,
             "b_state": r.state,
@@ -325,7 +352,11 @@ def record(session: Session, act: Act, campaign_id: int, results: Sequence[Resul
         }
         for r in results
     ]
-    session.connection().execute(statement, rows)
+    connection = session.connection()
+    if sender is None:
+        connection.execute(_RECORD, rows)
+    elif connection.execute(_RECORD_OWN, [{**row, "b_sender": sender} for row in rows]).rowcount != len(rows):
+        raise TakenOver("some of these messages were taken over by others; ask which with still_with")
     _append_attempts(session, act, campaign_id, results)
 
 
@@ -424,7 +455,8 @@ def attempts_of(session: Session, message_id: int) -> list[AttemptRow]:
 
 
 def _append_attempts(session: Session, act: Act, campaign_id: int, results: Sequence[Result]) -> None:
-    batch = uuid4().hex
+    # Begins with the time, so that the index grows at its end.
+    batch = f"{int(act.wall.timestamp() * 1e6):015x}{uuid4().hex[:17]}"
     common = {"batch": batch, **written(act)}
     rows = [
         {
@@ -438,7 +470,7 @@ def _append_attempts(session: Session, act: Act, campaign_id: int, results: Sequ
         }
         for r in results
     ]
-    session.connection().execute(insert(_attempts), rows)
+    session.connection().execute(_APPEND, rows)
     detail = {"batch": batch, "count": len(rows), "digest": audit.attempts_digest(rows)}
     audit.append(session, act, audit.ATTEMPTED, detail, campaign_id=campaign_id)
 

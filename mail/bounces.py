@@ -88,7 +88,8 @@ OWN_ADDRESS = ("5.1.7", "5.1.8")  # the sender's address is bad
 ADDRESS = re.compile(r"(?<![\w.%+=&/-])[\w.%+=&/-]{1,64}@[A-Za-z0-9.-]{0,252}[A-Za-z0-9]")
 RECIPIENT_LABEL = _any(r"收\s*[件信]\s*人|投递地址|recipients?\b|failed address")
 
-# What the words of a server blame
+# What the words of a server blame; addresses and links hold words that mean nothing (<quota@unknown.example>)
+NAMES = _any(ADDRESS.pattern, r"https?://[^\s<>]{1,500}")
 US = _any(
     r"sender\b.{0,40}?\b(?:not found|not exist|unknown|invalid|rejected|denied)|invalid sender|sender domain",
     r"client host|\b(?:helo|ehlo|ptr)\b|reverse (?:dns|host)",
@@ -123,7 +124,8 @@ REFUSED = _any(
     r"垃圾|拒信|拒收|拒绝|黑名单|频率|策略|病毒|屏蔽|限制|过大|超[过出][^。，；]{0,10}大小",
 )
 UNREACHED = _any(
-    r"timed? ?out|can ?not connect|connection (?:refused|dropped|lost)|temporar|try again|\b4(?:21|5[0-2])[ -]",
+    r"timed? ?out|can ?not connect|connection (?:refused|dropped|lost)|temporar|try again|retry time|long time",
+    r"\b4(?:21|5[0-2])[ -]",
     r"无法连接|连接不上|超时|网络",
 )
 PERHAPS_NOBODY = _any(r"(?:mailbox|user) unavailable|invalid recipient|(?:recipient|address) (?:is )?rejected")
@@ -355,7 +357,8 @@ def _kind(status: str, words: str) -> BounceKind:
 
 
 def _by_words(words: str) -> BounceKind | None:
-    return next((kind for pattern, kind in JUDGEMENTS if pattern.search(words)), None)
+    said = NAMES.sub(" ", words)
+    return next((kind for pattern, kind in JUDGEMENTS if pattern.search(said)), None)
 
 
 def _better(status: str, words: str) -> str:

@@ -31,7 +31,7 @@ class NotOursError(Exception):
 class Journal:
     """Gathers marks and results for a moment, then commits them as one group."""
 
-    def __init__(self, commit: Commit, *, connections: int, in_thread: bool, gather_s: float = 0.003) -> None:
+    def __init__(self, commit: Commit, *, connections: int, in_thread: bool, gather_s: float = 0.008) -> None:
         """Prepare; ``connections`` marks make a full group, ``in_thread`` keeps a slow commit off the event loop."""
         self._commit = commit
         self._full = connections

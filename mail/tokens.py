@@ -3,14 +3,14 @@
 ``p3f-abcdefghij``: kind (p party, m message), number in base 32, ten characters of HMAC-SHA256 (50 bits).
 """
 
-import base64
-import hashlib
 import hmac
 import re
 from dataclasses import dataclass
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 SIGNATURE = 10
+DIGEST_BYTES = 7  # enough for ten times five bits
+SHIFTS = range(5 * (SIGNATURE - 1), -1, -5)
 PATTERN = re.compile(rf"(?<![a-z0-9])([pm])([a-z2-7]{{1,12}})-([a-z2-7]{{{SIGNATURE}}})(?![a-z0-9])")
 
 
@@ -43,8 +43,9 @@ def read_token(text: str, secret: bytes) -> Token | None:
 
 
 def _signature(body: str, secret: bytes) -> str:
-    digest = hmac.new(secret, body.encode(), hashlib.sha256).digest()
-    return base64.b32encode(digest).decode().lower()[:SIGNATURE]
+    digest = hmac.digest(secret, body.encode(), "sha256")
+    bits = int.from_bytes(digest[:DIGEST_BYTES], "big") >> (8 * DIGEST_BYTES - 5 * SIGNATURE)
+    return "".join(ALPHABET[(bits >> shift) & 31] for shift in SHIFTS)
 
 
 def _encode(number: int) -> str:

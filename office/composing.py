@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from definition.models import Campaign, Deliverable
 from documents.templates import FormTemplate
 from ledger.acts import Act
-from ledger.facts import contacts_by_party, load_obligations, party_names
+from ledger.facts import Address, Party, contacts_by_party, load_obligations, party_names
 from ledger.outbox import Item, Waiting
-from ledger.tables import CampaignRow, ContactRow, IntakeRow, PartyRow
+from ledger.tables import CampaignRow, IntakeRow
 from mail.calendar import Deadline, deadlines_ics
 from mail.skeleton import Enclosure, Fields, mark
 from mail.tokens import sign
@@ -21,10 +21,11 @@ from office.answers import answer_of
 from office.letters import CampaignLines, ContactLines, DigestRow, ItemLine, LetterContext, PartyLines, TallyRow
 from office.premises import Premises
 from office.rulebook import Rulebook, rulebook_of
-from office.skeletons import Composed
+from office.skeletons import Composed, Kept
 from rules.obligations import Obligation, is_owed, standing
 from rules.rates import Totals, totals
 
+SAME_FOR_MANY = frozenset({"launch", "reminder", "escalation", "closing"})
 SPEAK_OF_OTHERS = frozenset({"escalation_digest"})  # notices that name obligations of parties they do not go to
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 WHY = {
@@ -63,8 +64,10 @@ class Composer:
         self._parties = party_names(session, campaign.id, {*written_to, *self._of_party})
         self._lines: dict[tuple[Any, ...], ItemLine] = {}
         self._contents: dict[str, bytes] = {}
+        self._made: dict[tuple[Any, ...], Kept] = {}
+        self._said: dict[int, tuple[Any, ...]] = {}
 
-    def compose(self, message: Waiting, live: Sequence[Item], to: ContactRow, dated_at: datetime) -> Composed:
+    def compose(self, message: Waiting, live: Sequence[Item], to: Address, dated_at: datetime) -> Composed:
         """Return a message composed for a contact.
 
         Raises:
@@ -74,13 +77,7 @@ class Composer:
         party = self._parties[message.party_id]
         token = sign("p", party.id, self._premises.secret)
         reply_to = self._premises.tagged_address(token)
-        enclosures, own = self._enclosures(message, party)
-        kept = self._premises.skeletons.of(
-            self._context(message, live, party, enclosures),
-            enclosures,
-            sender_name=self._premises.sender_name or self._book.campaign.office.name,
-            sender_address=self._premises.intake_address,
-        )
+        kept, own = self._skeleton(message, live, party)
         answered = self._answered(message)
         fields = Fields(
             to_name=to.name or party.name,
@@ -96,8 +93,37 @@ class Composer:
         )
         return self._premises.skeletons.compose(kept, fields)
 
+    def _skeleton(self, message: Waiting, live: Sequence[Item], party: Party) -> tuple[Kept, tuple[bytes, ...]]:
+        """Return the skeleton of a message, and the contents that only this recipient gets.
+
+        Units that owe the same things with the same states are told the same; that is asked before anything is made.
+        """
+        asked = {item.obligation_id for item in live}
+        key = None
+        if message.notice in SAME_FOR_MANY and not message.detail:
+            facts = [(*self._facts(ob), ob.id in asked) for ob in self._of_party.get(party.id, [])]
+            key = (message.notice, party.kind, *facts)
+            if key in self._made:
+                return self._made[key], self._own(message, party)
+        enclosures = self._enclosures(message, party)
+        kept = self._premises.skeletons.of(
+            self._context(message, live, party, enclosures),
+            enclosures,
+            sender_name=self._premises.sender_name or self._book.campaign.office.name,
+            sender_address=self._premises.intake_address,
+        )
+        if key is not None:
+            self._made[key] = kept
+        return kept, self._own(message, party)
+
+    def _facts(self, ob: Obligation) -> tuple[Any, ...]:
+        """Return what a mail says of an obligation."""
+        if ob.id not in self._said:
+            self._said[ob.id] = (ob.deliverable, ob.occurrence, ob.due, standing(ob), is_owed(ob))
+        return self._said[ob.id]
+
     def _context(
-        self, message: Waiting, live: Sequence[Item], party: PartyRow, enclosures: Sequence[Enclosure]
+        self, message: Waiting, live: Sequence[Item], party: Party, enclosures: Sequence[Enclosure]
     ) -> LetterContext:
         """Return what a message says, marks standing for what differs per recipient."""
         campaign = self._book.campaign
@@ -126,7 +152,7 @@ class Composer:
         lines: list[ItemLine] = []
         mine = self._of_party.get(party_id, [])
         for ob in sorted((o for o in mine if o.due is not None), key=lambda o: (o.due is None, o.due, o.id)):
-            key = (ob.deliverable, ob.occurrence, ob.due, standing(ob), is_owed(ob), ob.id in asked)
+            key = (*self._facts(ob), ob.id in asked)
             if key not in self._lines:
                 self._lines[key] = self._line(ob, asked=ob.id in asked)
             lines.append(self._lines[key])
@@ -184,36 +210,40 @@ class Composer:
         overall = sum((t for _, t in by_category), Totals())
         return tuple(tally_row(name, t) for name, t in (*by_category, ("合计", overall)))
 
-    def _enclosures(self, message: Waiting, party: PartyRow) -> tuple[tuple[Enclosure, ...], tuple[bytes, ...]]:
-        """Return what is enclosed, and the contents of those that each recipient has of its own."""
+    def _enclosures(self, message: Waiting, party: Party) -> tuple[Enclosure, ...]:
+        """Return what is enclosed; forms have each recipient's own content."""
         if message.notice == "launch":
-            forms, own = self._forms(party)
-            return (*forms, *self._campaign_files(), self._calendar(party)), own
+            forms = [
+                Enclosure(file_name=f"{d.label}{d.title}.xlsx", media_type=XLSX, content=None)
+                for d in self._forms_of(party)
+            ]
+            return (*forms, *self._campaign_files(), self._calendar(party))
         files = message.detail.get("attachments", [])
-        return tuple(self._file(str(a["name"]), str(a["media_type"]), str(a["sha256"])) for a in files), ()
+        return tuple(self._file(str(a["name"]), str(a["media_type"]), str(a["sha256"])) for a in files)
+
+    def _own(self, message: Waiting, party: Party) -> tuple[bytes, ...]:
+        """Return the empty forms of what the unit owes, its name and token filled in."""
+        if message.notice != "launch":
+            return ()
+        token = sign("p", party.id, self._premises.secret)
+        return tuple(
+            _template(self._row.digest, d.key, self._book).fill(unit_name=party.name, token=token)
+            for d in self._forms_of(party)
+        )
+
+    def _forms_of(self, party: Party) -> list[Deliverable]:
+        owed = {ob.deliverable for ob in self._of_party.get(party.id, [])}
+        return [d for d in self._book.campaign.deliverables if d.form is not None and d.key in owed]
 
     def _file(self, name: str, media_type: str, sha256: str) -> Enclosure:
         if sha256 not in self._contents:
             self._contents[sha256] = self._premises.files.get(sha256)
         return Enclosure(file_name=name, media_type=media_type, content=self._contents[sha256])
 
-    def _forms(self, party: PartyRow) -> tuple[list[Enclosure], tuple[bytes, ...]]:
-        """Return the empty forms of what the unit owes, its name and token filled in."""
-        owed = {ob.deliverable for ob in self._of_party.get(party.id, [])}
-        token = sign("p", party.id, self._premises.secret)
-        found, own = [], []
-        for deliverable in self._book.campaign.deliverables:
-            if deliverable.form is not None and deliverable.key in owed:
-                template = _template(self._row.digest, deliverable.key, self._book)
-                file_name = f"{deliverable.label}{deliverable.title}.xlsx"
-                found.append(Enclosure(file_name=file_name, media_type=XLSX, content=None))
-                own.append(template.fill(unit_name=party.name, token=token))
-        return found, tuple(own)
-
     def _campaign_files(self) -> list[Enclosure]:
         return [self._file(a.file_name, a.media_type, a.sha256) for a in self._book.campaign.attachments]
 
-    def _calendar(self, party: PartyRow) -> Enclosure:
+    def _calendar(self, party: Party) -> Enclosure:
         """Return the deadlines as a calendar; the unit's code in the entries' UIDs is a mark."""
         mine = [ob for ob in self._of_party.get(party.id, []) if ob.due is not None]
         key = f"ics:{[(ob.deliverable, ob.occurrence, ob.due) for ob in mine]}"
@@ -281,7 +311,7 @@ def contact_lines(campaign: Campaign) -> ContactLines:
     return ContactLines(name=contact.name, phone=contact.phone, email=contact.email, hours=contact.hours)
 
 
-def contact_text(contacts: Sequence[ContactRow]) -> str:
+def contact_text(contacts: Sequence[Address]) -> str:
     """Return how a person reaches a unit: telephones first."""
     phones = list(dict.fromkeys(c.phone for c in contacts if c.phone))
     addresses = [c.address for c in contacts if c.bad_since is None and c.address]

@@ -21,8 +21,8 @@ from documents.workbook import write_consolidated
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import advance, close_campaign
-from ledger.facts import load_obligations, party_names
-from ledger.tables import ContactRow, FigureRow, FileRow, FindingRow, PartyKind, PartyRow, SubmissionRow
+from ledger.facts import Party, contacts_by_party, load_obligations, party_names
+from ledger.tables import FigureRow, FileRow, FindingRow, PartyKind, SubmissionRow
 from office import wording
 from office.composing import XLSX, campaign_lines, contact_text
 from office.planning import Planned, plan_summary
@@ -118,7 +118,7 @@ def _book(
     act: Act,
     book: Rulebook,
     obligations: Sequence[Obligation],
-    parties: dict[int, PartyRow],
+    parties: dict[int, Party],
     counting: dict[int, _Counting],
 ) -> ConsolidatedBook:
     dated = [ob for ob in obligations if not ob.voluntary]
@@ -144,7 +144,7 @@ def _book(
     )
 
 
-def _state(book: Rulebook, ob: Obligation, party: PartyRow, counts: _Counting | None) -> StateLine:
+def _state(book: Rulebook, ob: Obligation, party: Party, counts: _Counting | None) -> StateLine:
     on_time = is_on_time(ob)
     timeliness = {None: "", True: "按时", False: "迟报"}[on_time]
     return StateLine(
@@ -163,7 +163,7 @@ def _state(book: Rulebook, ob: Obligation, party: PartyRow, counts: _Counting | 
 
 
 def _form_figures(
-    session: Session, book: Rulebook, parties: dict[int, PartyRow], counting: dict[int, _Counting]
+    session: Session, book: Rulebook, parties: dict[int, Party], counting: dict[int, _Counting]
 ) -> Iterable[FormFigures]:
     by_submission = {c.submission.id: c for c in counting.values()}
     figures = _sourced_figures(session, book, parties, by_submission)
@@ -184,7 +184,7 @@ def _form_figures(
 
 
 def _sourced_figures(
-    session: Session, book: Rulebook, parties: dict[int, PartyRow], by_submission: dict[int, _Counting]
+    session: Session, book: Rulebook, parties: dict[int, Party], by_submission: dict[int, _Counting]
 ) -> dict[str, list[SourcedFigure]]:
     """Return the figures of the counting versions by deliverable. Columns, not objects: there are many."""
     titles = {d.key: form.title for d in book.campaign.deliverables if (form := book.campaign.form_of(d)) is not None}
@@ -226,15 +226,13 @@ def _sourced_figures(
 
 
 def _missing(
-    session: Session, act: Act, book: Rulebook, obligations: Sequence[Obligation], parties: dict[int, PartyRow]
+    session: Session, act: Act, book: Rulebook, obligations: Sequence[Obligation], parties: dict[int, Party]
 ) -> Iterable[MissingLine]:
     owing: dict[int, list[Obligation]] = defaultdict(list)
     for ob in obligations:
         if is_owed(ob):
             owing[ob.party_id].append(ob)
-    contacts: dict[int, list[ContactRow]] = defaultdict(list)
-    for contact in session.scalars(select(ContactRow).order_by(ContactRow.rank)):
-        contacts[contact.party_id].append(contact)
+    contacts = contacts_by_party(session, owing)
     titles = {d.key: d.title for d in book.campaign.deliverables}
     today = act.as_of.astimezone(book.zone).date()
     for party_id, mine in owing.items():
@@ -260,7 +258,7 @@ def _summary(
     act: Act,
     book: Rulebook,
     obligations: Sequence[Obligation],
-    parties: dict[int, PartyRow],
+    parties: dict[int, Party],
     counting: dict[int, _Counting],
     *,
     final: bool,

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from definition.loading import LoadedCampaign
 from definition.roster import ADDRESS
-from ledger.facts import contacts_by_party
+from ledger.facts import Address, contacts_by_party
 from ledger.tables import ContactRow, PartyRow
 
 MANY_SOFT = 3  # soft bounces in a row after which somebody should ask
@@ -52,7 +52,7 @@ def contact_troubles(session: Session, campaign_id: int) -> list[ContactTrouble]
     return sorted(lines, key=lambda line: (list(Trouble).index(line.trouble), line.code))
 
 
-def _line(party: PartyRow, contacts: Sequence[ContactRow]) -> ContactTrouble:
+def _line(party: PartyRow, contacts: Sequence[Address]) -> ContactTrouble:
     working = [c for c in contacts if c.bad_since is None]
     bad = [c for c in contacts if c.bad_since is not None]
     shaky = Trouble.REPLACED if bad else Trouble.FULL

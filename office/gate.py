@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from ledger import outbox, senders
 from ledger.acts import Act
-from ledger.facts import contacts_by_party
+from ledger.facts import Address, contacts_by_party
 from ledger.outbox import Waiting
 from ledger.senders import LaneStand
-from ledger.tables import CampaignRow, CampaignState, ContactRow, MailClass
+from ledger.tables import CampaignRow, CampaignState, MailClass
 from office.premises import Premises
 from office.rulebook import Rulebook
 from rules.delivery import Contact, Unsent, choose_contact, in_window, is_allowed
@@ -52,7 +52,7 @@ class Gate:
         self._held = senders.scopes_held(session)
         self._lanes = _Lanes(session, premises, act, sender)
         self._chased: Counter[str] = Counter()
-        self.contacts: dict[int, list[ContactRow]] = {}
+        self.contacts: dict[int, list[Address]] = {}
 
     def look_at(self, messages: Sequence[Waiting]) -> None:
         """Fetch what is asked of several messages at once: contacts, and how often their addresses were chased."""
@@ -78,7 +78,7 @@ class Gate:
         contact = choose_contact(self._candidates(message.party_id), message.notice)
         if contact is None:
             return Unsent.NO_CONTACT
-        lane = lane_of(contact.address, self._premises.lanes)
+        lane = self._lanes.of(contact.address)
         shut = self._shut(message, contact) or self._lanes.take(lane, self._lane_held(message, lane))
         if shut is not None:
             return shut
@@ -89,7 +89,7 @@ class Gate:
     def lane_of(self, message: Waiting) -> str:
         """Return the lane in which a message would go now."""
         contact = choose_contact(self._candidates(message.party_id), message.notice)
-        return lane_of(contact.address, self._premises.lanes).name if contact is not None else ""
+        return self._lanes.of(contact.address).name if contact is not None else ""
 
     def lane_plans(self) -> dict[str, LanePlan]:
         """Take the connections and the rate for what was let through, and return how each lane is to send it."""
@@ -134,6 +134,14 @@ class _Lanes:
         self._left: dict[str, int | None] = {}  # None: no limit
         self._taken: Counter[str] = Counter()
         self._slots: dict[str, int] = {}
+        self._by_domain: dict[str, Lane] = {}
+
+    def of(self, address: str) -> Lane:
+        """Return the lane of an address."""
+        domain = address.rpartition("@")[2]
+        if domain not in self._by_domain:
+            self._by_domain[domain] = lane_of(address, self._premises.lanes)
+        return self._by_domain[domain]
 
     def take(self, lane: Lane, held: bool) -> Unsent | None:  # noqa: FBT001
         """Take room for one message; return why there is none."""

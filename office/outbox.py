@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from ledger import outbox, senders
 from ledger.acts import Act
 from ledger.campaigns import advance, contacts_of, mark_contact_bad
+from ledger.facts import Address
 from ledger.outbox import HEAD, Claim, Item, NewMessage, Place, Result, Waiting
 from ledger.tables import ContactRow, MessageRow, MessageState
 from mail.smtp import Envelope, Outcome
@@ -37,6 +38,7 @@ class Shard:
     """Messages claimed together: ready to send, and those that do not leave, with the reason."""
 
     campaign: str
+    campaign_id: int
     envelopes: tuple[Envelope, ...] = ()
     lanes: Mapping[str, LanePlan] = field(default_factory=dict)
     unsent: Mapping[int, Unsent] = field(default_factory=dict)  # these wait on
@@ -107,7 +109,7 @@ def claim_shard(
     advance(act, row, rehearsal=premises.rehearsal)
     messages = outbox.waiting(session, row.id, act, after=after, limit=limit, only_lanes=only_lanes)
     if not messages:
-        return Shard(campaign=campaign)
+        return Shard(campaign=campaign, campaign_id=row.id)
     gate = Gate(session, premises, act, row, book, sender)
     gate.look_at(messages)
     items = outbox.items_of(session, [m.id for m in messages])
@@ -166,6 +168,7 @@ def claim_shard(
     outbox.claim(session, act, row.id, sender, claims)
     return Shard(
         campaign=campaign,
+        campaign_id=row.id,
         envelopes=tuple(envelopes),
         lanes=gate.lane_plans(),
         unsent=unsent,
@@ -192,7 +195,7 @@ def _live(message: Waiting, items: Sequence[Item], obligations: Mapping[int, Obl
 
 
 def _again(
-    premises: Premises, message: Waiting, named: Sequence[Item], live: Sequence[Item], to: ContactRow
+    premises: Premises, message: Waiting, named: Sequence[Item], live: Sequence[Item], to: Address
 ) -> Composed | None:
     """Return a message as it was composed for an earlier attempt, if it still says the truth to the same address."""
     if message.skeleton_sha256 is None or message.fields is None or message.raw_sha256 is None:
@@ -208,39 +211,45 @@ def _again(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Committed:
-    """What came of a group commit: marks that are not ours any more, and the stops now in force that concern us."""
-
-    refused: frozenset[int] = frozenset()
-    held: frozenset[str] = frozenset()
-
-
 def commit_group(
     session: Session,
     premises: Premises,
     act: Act,
-    campaign: str,
+    shard: Shard,
     sender: str,
     *,
     marks: Collection[int],
     results: Sequence[tuple[Envelope, Outcome]],
-) -> Committed:
-    """Commit a group: messages about to reach DATA, and results of others. What is no longer ours is left alone."""
-    row, _ = open_book(session, campaign)
-    ours = outbox.still_ours(session, sender, [*marks, *(envelope.id for envelope, _ in results)])
-    mine = [id_ for id_ in marks if ours.get(id_) == MessageState.CLAIMED]
-    outbox.mark_data(session, act, mine)
-    known = [(envelope, outcome) for envelope, outcome in results if envelope.id in ours]
-    outbox.record(session, act, row.id, _results(session, act, known))
-    retry_ambiguous(session, act, [envelope.id for envelope, outcome in known if outcome.state == "ambiguous"])
-    for envelope, outcome in known:
-        if outcome.state != "sent":
-            _draw_consequences(session, premises, act, campaign, envelope, outcome)
+) -> frozenset[int]:
+    """Commit a group: messages about to reach DATA, and results of others. Return the marks that are not ours.
+
+    Raises:
+        TakenOver: some results are of messages that the sender no longer has, as its lease ran out.
+            Nothing may be committed; :func:`still_ours` tells which are left.
+
+    """
+    refused = outbox.mark_data(session, act, sender, marks)
+    odd = [(envelope, outcome) for envelope, outcome in results if outcome.state != "sent"]
+    outbox.record(session, act, shard.campaign_id, _results(session, act, results), sender=sender)
+    if odd:
+        retry_ambiguous(session, act, [envelope.id for envelope, outcome in odd if outcome.state == "ambiguous"])
+        for envelope, outcome in odd:
+            _draw_consequences(session, premises, act, shard.campaign, envelope, outcome)
+    return refused
+
+
+def still_ours(
+    session: Session, sender: str, results: Sequence[tuple[Envelope, Outcome]]
+) -> list[tuple[Envelope, Outcome]]:
+    """Return the results of messages that a sender still has; whoever has the others accounts for them."""
+    ours = outbox.still_with(session, sender, [envelope.id for envelope, _ in results])
+    return [(envelope, outcome) for envelope, outcome in results if envelope.id in ours]
+
+
+def stops_in_force(session: Session, premises: Premises, act: Act, campaign: str, sender: str) -> frozenset[str]:
+    """Let a sender's lease run on; return the holds that concern it."""
     senders.renew_lease(session, sender, act.wall)
-    lanes = {envelope.lane for envelope, _ in results}
-    held = senders.scopes_held(session) & scopes_of(campaign, {*lanes, *(lane.name for lane in premises.lanes)})
-    return Committed(refused=frozenset(marks) - frozenset(mine), held=held)
+    return senders.scopes_held(session) & scopes_of(campaign, [lane.name for lane in premises.lanes])
 
 
 def _results(session: Session, act: Act, known: Sequence[tuple[Envelope, Outcome]]) -> list[Result]:

@@ -126,10 +126,14 @@ def _owner() -> str | None:
 
 
 def _within_reach(programs: Path, folder: Path) -> Path:
-    """Return the programs, copied into a folder if their own lies where only root may go."""
+    """Return the programs, copied into a folder with their libraries if they lie where only root may go."""
     if all(place.stat().st_mode & 0o001 for place in programs.parents):
         return programs
-    return shutil.copytree(programs.parent, folder / "postgres", symlinks=True) / programs.name
+    package = programs.parents[1]
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, folder / libraries.name)
+    return shutil.copytree(programs.parent, folder / package.name / programs.parent.name, symlinks=True) / programs.name
 
 
 @contextmanager

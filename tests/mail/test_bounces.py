@@ -50,12 +50,15 @@ BOUNCES = [
     ("two_recipients", HARD, "duty@unit.example", "5.1.1", 10),
 ]
 NO_BOUNCES = [
+    "explanation_from_postmaster",
     "forwarded_bounce",
     "forwarded_by_a_machine",
+    "forwarded_in_pieces",
     "hand_in_about_a_bounce",
     "hand_in_from_postmaster",
     "out_of_office",
     "out_of_office_bare",
+    "out_of_office_to_word_of_a_bounce",
     "question_about_a_bounce",
     "read_receipt",
     "reply_from_postmaster",
@@ -142,6 +145,11 @@ def test_samples_name_nobody_outside_the_example_domains() -> None:
         ("failed", "5.5.0", "550 Requested action not taken: mailbox unavailable", HARD),
         ("failed", "5.5.0", "550 Mailbox unavailable or access denied", SOFT),
         ("failed", "5.5.0", "554 Transaction failed", SOFT),
+        ("failed", "5.5.0", "Host unknown", HARD),
+        ("failed", "5.5.0", "550 域名不存在", HARD),
+        ("failed", "5.0.0", "connection timed out", SOFT),
+        ("failed", "5.5.0", "550 Invalid User: <quota@spam.example>", HARD),
+        ("failed", "5.5.0", "554 <unknown@user-unknown.example> https://mx.example/user-unknown", SOFT),
         ("failed", "5.4.4", "", HARD),
         ("failed", "5.4.4", "Host unknown", HARD),
         ("failed", "5.4.7", "delivery time expired", SOFT),
@@ -211,6 +219,49 @@ def test_the_mail_returned_says_nothing_of_why() -> None:
     assert getattr(read(refused + "\n空间不足的单位、不存在的用户，550 5.1.1\n".encode()), "kind", None) is SOFT
     dead = MAILS["exim_unrouteable"]
     assert getattr(read(dead + "\n邮箱已满，552 5.2.2\n".encode()), "kind", None) is HARD
+
+
+def test_what_follows_the_mail_returned_says_nothing_of_why() -> None:
+    kinds = ("text/plain; charset=utf-8", "message/rfc822", "text/plain; charset=utf-8")
+    texts = ("您的邮件被退回，请联系 postmaster@mx.example。", "Subject: 提醒", "用户 li@unit.example 不存在")
+    parts = "".join(f"--=_b\nContent-Type: {kind}\n\n{text}\n" for kind, text in zip(kinds, texts, strict=True))
+    head = "Return-Path: <>\nSubject: 系统退信\nContent-Type: multipart/mixed; boundary==_b\n\n"
+    bounce = read((head + parts + "--=_b--\n").encode())
+    assert bounce is not None
+    assert (bounce.kind, bounce.recipient) == (SOFT, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("邮件暂时无法投递，系统会继续尝试。", DELAYED),
+        ("邮件延迟多日，系统已放弃。", SOFT),
+        ("延迟多日，投递失败：550 5.1.1", HARD),
+    ],
+)
+def test_a_delay_is_no_bounce_until_the_server_gives_up(text: str, kind: BounceKind) -> None:
+    raw = f"Return-Path: <>\nFrom: mailer-daemon@mx.example\nSubject: 邮件投递延迟\n\n{text}\n".encode()
+    assert getattr(read(raw), "kind", None) is kind
+
+
+def test_a_known_format_that_says_no_more_is_hard_as_5_0_0_is() -> None:
+    raw = MAILS["sina_qmail"].replace(b"Sorry, no mailbox here by that name. (#5.1.1)", b"#1001")
+    bounce = read(raw)
+    assert bounce is not None
+    assert (bounce.kind, bounce.recipient, bounce.status) == (HARD, "jdb2020@sina.example", "")
+    assert bounce.diagnostic == "jdb2020@sina.example>: #1001"  # past the courtesies
+
+
+def test_fields_in_the_text_count_before_its_words() -> None:
+    raw = MAILS["status_without_its_type"].replace(b"Action: failed", b"Action: delayed")
+    assert getattr(read(raw), "kind", None) is DELAYED
+
+
+def test_a_daemon_that_calls_it_something_else_is_understood() -> None:
+    raw = "From: postmaster@mx.example\nSubject: 邮件系统通知\n\n退信原因：收件人 duty@unit.example 不存在\n".encode()
+    bounce = read(raw)
+    assert bounce is not None
+    assert (bounce.kind, bounce.recipient) == (HARD, "duty@unit.example")
 
 
 def test_words_that_cannot_be_kept_are_left_out() -> None:

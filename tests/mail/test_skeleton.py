@@ -223,7 +223,7 @@ def test_our_own_reader_reads_what_was_meant(subject: str, sender_name: str, tex
     assert [(a.file_name, a.media_type, a.content) for a in mail.attachments] == [(name, "application/pdf", own)]
     assert mail.from_address == SENDER["sender_address"]
     if sender_name and not set('"<\\') & set(sender_name):
-        assert mail.from_name == sender_name.strip()
+        assert mail.from_name.strip() == sender_name.strip()
     assert mail.recipients == ("duty@unit.example",)
     assert (mail.message_id, mail.in_reply_to, mail.references) == (
         *("<1@office.example>", "<9@unit.example>"),
