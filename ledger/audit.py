@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import RowMapping, insert, select, text
@@ -78,24 +79,23 @@ def entry_hash(entry: Mapping[str, Any]) -> str:
     )
 
 
-def attempts_digest(attempts: Iterable[Mapping[str, Any]]) -> str:
-    """Return the digest of a group of attempts, in the order in which they were written."""
-    return _digest(
-        [
-            [
-                a["message_id"],
-                a["state"],
-                a["address"],
-                a["smtp_code"],
-                a["smtp_text"],
-                a["lane"],
-                a["flow_run_id"],
-                a["as_of"].isoformat(),
-                a["recorded_at"].isoformat(),
-            ]
-            for a in attempts
-        ]
-    )
+# What a group's digest covers, in this order; the group itself is named by the entry.
+ATTEMPT_COLUMNS = (
+    "message_id",
+    "state",
+    "address",
+    "smtp_code",
+    "smtp_text",
+    "lane",
+    "flow_run_id",
+    "as_of",
+    "recorded_at",
+)
+
+
+def attempts_digest(attempts: Iterable[Sequence[Any]]) -> str:
+    """Return the digest of a group of attempts (:data:`ATTEMPT_COLUMNS` of each) in the order they were written."""
+    return _digest([list(attempt) for attempt in attempts])
 
 
 def verify(session: Session) -> Verdict:
@@ -111,9 +111,11 @@ def verify(session: Session) -> Verdict:
         if row["hash"] != entry_hash(dict(row)):
             return Verdict(entries=count, head=previous, fault=f"{where}: was changed after it was written")
         if row["verb"] == ATTEMPTED:
-            attempts_table = table_of(AttemptRow)
-            of_group = select(attempts_table).where(attempts_table.c.batch == row["detail"]["batch"])
-            attempts = [dict(a) for a in session.execute(of_group.order_by(attempts_table.c.id)).mappings()]
+            columns = table_of(AttemptRow).c
+            of_group = select(*(columns[name] for name in ATTEMPT_COLUMNS)).where(
+                columns.batch == row["detail"]["batch"]
+            )
+            attempts = session.execute(of_group.order_by(columns.id)).all()
             if row["detail"]["digest"] != attempts_digest(attempts):
                 return Verdict(entries=count, head=previous, fault=f"{where}: its attempts were changed")
             vouched += len(attempts)
@@ -129,5 +131,12 @@ def _entries(session: Session) -> Iterator[RowMapping]:
 
 
 def _digest(value: object) -> str:
-    canonical = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _plain(value: object) -> str:
+    """Return an instant as text; nothing else is expected that JSON does not know."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{value!r} cannot stand in the audit trail; give plain JSON")

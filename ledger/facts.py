@@ -67,21 +67,21 @@ def load_obligations(
         query = query.where(_obligations.c.as_of <= known_at)
     return [
         Obligation(
-            id=id_,
-            party_id=party_id,
-            superior_id=superior_id,
-            category=category,
-            deliverable=deliverable,
-            occurrence=occurrence,
-            due=due,
-            chase_from=chase_from,
-            versions=versions.get(id_, ()),
-            exempt=exempt_at is not None and (known_at is None or exempt_at <= known_at),
-            left_at=left_at if known_at is None or (left_at is not None and left_at <= known_at) else None,
+            id_,
+            party_id,
+            superior_id,
+            category,
+            deliverable,
+            occurrence,
+            due,
+            chase_from,
+            versions.get(id_, ()),
+            exempt_at is not None and (known_at is None or exempt_at <= known_at),
+            left_at if known_at is None or (left_at is not None and left_at <= known_at) else None,
         )
         for (
             id_, party_id, superior_id, category, deliverable, occurrence, due, chase_from, exempt_at, left_at,
-        ) in session.connection().execute(query)
+        ) in session.connection().execute(query).all()
     ]  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def _versions(
     if known_at is not None:
         query = query.where(_submissions.c.received_at <= known_at, _submissions.c.as_of <= known_at)
     found: dict[int, tuple[Version, ...]] = {}
-    for obligation_id, number, received_at, state in session.connection().execute(query):
+    for obligation_id, number, received_at, state in session.connection().execute(query).all():
         version = Version(number=number, received_at=received_at, state=SubmissionState(state))
         found[obligation_id] = (*found.get(obligation_id, ()), version)
     return found
@@ -177,7 +177,7 @@ def party_names(session: Session, campaign_id: int, ids: Collection[int] | None 
     query = select(*(_parties.c[name] for name in Party._fields)).where(_parties.c.campaign_id == campaign_id)
     if ids is not None:
         query = query.where(_parties.c.id.in_(ids))
-    return {row[0]: Party._make(row) for row in session.connection().execute(query)}
+    return {row[0]: Party._make(row) for row in session.connection().execute(query).all()}
 
 
 def contacts_by_party(session: Session, party_ids: Collection[int]) -> dict[int, list[Address]]:
@@ -186,7 +186,7 @@ def contacts_by_party(session: Session, party_ids: Collection[int]) -> dict[int,
     query = select(*(contacts.c[name] for name in Address._fields)).where(contacts.c.party_id.in_(party_ids))
     query = query.order_by(contacts.c.rank, contacts.c.id)
     found: dict[int, list[Address]] = {id_: [] for id_ in party_ids}
-    for row in session.connection().execute(query):
+    for row in session.connection().execute(query).all():
         found[row[1]].append(Address._make(row))
     return found
 

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import bindparam, case, func, insert, or_, select, text, tuple_, update
+from sqlalchemy import bindparam, case, func, insert, literal_column, null, or_, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
 from ledger import audit
 from ledger.acts import Act
+from ledger.bulk import Bulk
 from ledger.campaigns import written
 from ledger.errors import TakenOver, UnknownMessage
 from ledger.tables import UNTOLD, AttemptRow, ItemRow, MailClass, MessageRow, MessageState
@@ -45,8 +46,43 @@ HEAD: Place = (-1, -1)
 _messages = table_of(MessageRow)
 _items = table_of(ItemRow)
 _attempts = table_of(AttemptRow)
-_APPEND = insert(_attempts)
 OPEN_TO_ITS_SENDER = text("state IN ('claimed', 'ambiguous')")
+_COMPOSED = ("contact_id", "address", "lane", "subject", "dated_at", "raw_sha256", "skeleton_sha256", "fields")
+_CLAIM = Bulk(
+    update(_messages)
+    .where(_messages.c.id == bindparam("b_id"), text(WAITS))
+    .values(
+        state=literal_column("'claimed'"),
+        claimed_by=bindparam("b_sender"),
+        data_at=null(),
+        **{name: bindparam(f"b_{name}") for name in _COMPOSED},
+    ),
+    (*(f"b_{name}" for name in _COMPOSED), "b_sender", "b_id"),
+)
+_MARK_DATA = Bulk(
+    update(_messages)
+    .where(_messages.c.id == bindparam("b_id"), _messages.c.claimed_by == bindparam("b_sender"), text(IS_CLAIMED))
+    .values(data_at=bindparam("b_at")),
+    ("b_at", "b_id", "b_sender"),
+)
+_record = (
+    update(_messages)
+    .where(_messages.c.id == bindparam("b_id"))
+    .values(
+        state=bindparam("b_state"),
+        reason=bindparam("b_reason"),
+        data_at=null(),
+        not_before=bindparam("b_not_before"),
+        sent_as_of=func.coalesce(bindparam("b_sent", type_=_messages.c.sent_as_of.type), _messages.c.sent_as_of),
+        tries=_messages.c.tries + bindparam("b_tries"),
+    )
+)
+_RECORDED = ("b_state", "b_reason", "b_not_before", "b_sent", "b_tries", "b_id")
+_RECORD = Bulk(_record, _RECORDED)
+_RECORD_OWN = Bulk(
+    _record.where(_messages.c.claimed_by == bindparam("b_sender"), OPEN_TO_ITS_SENDER), (*_RECORDED, "b_sender")
+)
+_APPEND = Bulk(insert(_attempts), ("batch", *audit.ATTEMPT_COLUMNS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +138,8 @@ class Item(NamedTuple):
     due_at: datetime | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A message addressed, composed and dated: what the claim puts on record of it."""
+class Claim(NamedTuple):
+    """A message addressed, composed and dated: what the claim puts on record of it, in the order of its columns."""
 
     message_id: int
     contact_id: int
@@ -199,7 +234,7 @@ def waiting(
     )
     if only_lanes:
         query = query.where(_messages.c.lane.in_(sorted(only_lanes)))
-    return [Waiting._make(row) for row in session.connection().execute(query)]
+    return [Waiting._make(row) for row in session.connection().execute(query).all()]
 
 
 def count_waiting(session: Session, campaign_id: int, act: Act) -> int:
@@ -224,7 +259,7 @@ def items_of(session: Session, message_ids: Collection[int]) -> dict[int, list[I
         .where(_items.c.message_id.in_(message_ids), ~_items.c.gone)
         .order_by(_items.c.id)
     )
-    for row in session.connection().execute(query):
+    for row in session.connection().execute(query).all():
         found[row[1]].append(Item._make(row))
     return found
 
@@ -249,23 +284,11 @@ def claim(session: Session, act: Act, campaign_id: int, sender: str, claims: Seq
     """Take messages before they are sent. The sender's lease says until when nobody else may judge their fate."""
     if not claims:
         return
-    statement = (
-        update(_messages)
-        .where(_messages.c.id == bindparam("b_id"), text(WAITS))
-        .values(
-            state=MessageState.CLAIMED,
-            claimed_by=sender,
-            data_at=None,
-            **{name: bindparam(f"b_{name}") for name in Claim.__dataclass_fields__ if name != "message_id"},
+    taken = _CLAIM.run(session, [(*claim[1:], sender, claim.message_id) for claim in claims])
+    if taken != len(claims):  # the caller looked under a lock; somebody wrote past it
+        raise UnknownMessage(
+            f"{len(claims) - taken} of {len(claims)} messages to be claimed wait no longer; claim again"
         )
-    )
-    rows = [
-        {"b_id": c.message_id, **{f"b_{n}": getattr(c, n) for n in Claim.__dataclass_fields__ if n != "message_id"}}
-        for c in claims
-    ]
-    taken = session.connection().execute(statement, rows).rowcount
-    if taken != len(rows):  # the caller looked under a lock; somebody wrote past it
-        raise UnknownMessage(f"{len(rows) - taken} of {len(rows)} messages to be claimed wait no longer; claim again")
     _append_attempts(
         session,
         act,
@@ -281,8 +304,7 @@ def mark_data(session: Session, act: Act, sender: str, message_ids: Collection[i
     """
     if not message_ids:
         return frozenset()
-    rows = [{"b_id": id_, "b_sender": sender, "b_at": act.wall} for id_ in message_ids]
-    if session.connection().execute(_MARK_DATA, rows).rowcount == len(message_ids):
+    if _MARK_DATA.run(session, [(act.wall, id_, sender) for id_ in message_ids]) == len(message_ids):
         return frozenset()
     with_us = select(_messages.c.id).where(
         _messages.c.id.in_(message_ids),
@@ -290,17 +312,6 @@ def mark_data(session: Session, act: Act, sender: str, message_ids: Collection[i
         _messages.c.state == MessageState.CLAIMED,
     )
     return frozenset(message_ids) - frozenset(session.scalars(with_us))
-
-
-_MARK_DATA = (
-    update(_messages)
-    .where(
-        _messages.c.id == bindparam("b_id"),
-        _messages.c.claimed_by == bindparam("b_sender"),
-        _messages.c.state == MessageState.CLAIMED,
-    )
-    .values(data_at=bindparam("b_at"))
-)
 
 
 def still_with(session: Session, sender: str, message_ids: Collection[int]) -> frozenset[int]:
@@ -312,21 +323,6 @@ def still_with(session: Session, sender: str, message_ids: Collection[int]) -> f
         _messages.c.id.in_(message_ids), _messages.c.claimed_by == sender, OPEN_TO_ITS_SENDER
     )
     return frozenset(session.scalars(query.with_for_update()))
-
-
-_RECORD = (
-    update(_messages)
-    .where(_messages.c.id == bindparam("b_id"))
-    .values(
-        state=bindparam("b_state"),
-        reason=bindparam("b_reason"),
-        data_at=None,
-        not_before=bindparam("b_not_before"),
-        sent_as_of=func.coalesce(bindparam("b_sent", type_=_messages.c.sent_as_of.type), _messages.c.sent_as_of),
-        tries=_messages.c.tries + bindparam("b_tries"),
-    )
-)
-_RECORD_OWN = _RECORD.where(_messages.c.claimed_by == bindparam("b_sender"), OPEN_TO_ITS_SENDER)
 
 
 def record(
@@ -341,21 +337,20 @@ def record(
     if not results:
         return
     told = (MessageState.SENT, MessageState.AMBIGUOUS)
-    rows: list[dict[str, Any]] = [
-        {
-            "b_id": r.message_id,
-            "b_state": r.state,
-            "b_reason": "" if r.state is MessageState.SENT else r.text[:300],
-            "b_not_before": r.again_at,
-            "b_sent": act.as_of if r.state in told else None,
-            "b_tries": int(r.tried),
-        }
+    rows = [
+        (
+            r.state,
+            "" if r.state is MessageState.SENT else r.text[:300],
+            r.again_at,
+            act.as_of if r.state in told else None,
+            int(r.tried),
+            r.message_id,
+        )
         for r in results
     ]
-    connection = session.connection()
     if sender is None:
-        connection.execute(_RECORD, rows)
-    elif connection.execute(_RECORD_OWN, [{**row, "b_sender": sender} for row in rows]).rowcount != len(rows):
+        _RECORD.run(session, rows)
+    elif _RECORD_OWN.run(session, [(*row, sender) for row in rows]) != len(rows):
         raise TakenOver("some of these messages were taken over by others; ask which with still_with")
     _append_attempts(session, act, campaign_id, results)
 
@@ -457,20 +452,11 @@ def attempts_of(session: Session, message_id: int) -> list[AttemptRow]:
 def _append_attempts(session: Session, act: Act, campaign_id: int, results: Sequence[Result]) -> None:
     # Begins with the time, so that the index grows at its end.
     batch = f"{int(act.wall.timestamp() * 1e6):015x}{uuid4().hex[:17]}"
-    common = {"batch": batch, **written(act)}
     rows = [
-        {
-            "message_id": r.message_id,
-            "state": str(r.state),
-            "address": r.address,
-            "smtp_code": r.code,
-            "smtp_text": r.text[:1000],
-            "lane": r.lane,
-            **common,
-        }
+        (r.message_id, r.state, r.address, r.code, r.text[:1000], r.lane, act.flow_run_id, act.as_of, act.wall)
         for r in results
     ]
-    session.connection().execute(_APPEND, rows)
+    _APPEND.run(session, [(batch, *row) for row in rows])
     detail = {"batch": batch, "count": len(rows), "digest": audit.attempts_digest(rows)}
     audit.append(session, act, audit.ATTEMPTED, detail, campaign_id=campaign_id)
 

@@ -219,9 +219,8 @@ def _write(session: Session, act: Act, campaign_id: int, domain: str, *, notice:
         .group_by(_verdicts.c.party_id)
         .order_by(_verdicts.c.party_id)
     )
-    count = connection.execute(
-        insert(_messages).from_select(["party_id", "message_id", "expires_at", *constant], messages)
-    ).rowcount
+    statement = insert(_messages).from_select(["party_id", "message_id", "expires_at", *constant], messages)
+    count = connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
     constant = {name: constant[name] for name in ("generation", "flow_run_id", "as_of", "recorded_at")}
     constant["gone"] = literal(False)  # noqa: FBT003  a column's value
     items = (

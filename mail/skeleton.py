@@ -287,13 +287,21 @@ class _Calendar(_Gapped):
     """An .ics with gaps. A mark may have been folded: the text comes unfolded, long lines are folded once filled in."""
 
     def __init__(self, text: str) -> None:
-        lines = [line for line in BREAK.split(text) if line]
-        folded = [line if MARK.search(line) else _ics_line(line.encode()).decode() for line in lines]
-        super().__init__("\r\n".join([*folded, ""]), _ics_text)
+        super().__init__("", _ics_text)
+        self._stretches: list[bytes | _Gapped] = []
+        for line in (line for line in BREAK.split(text) if line):
+            if MARK.search(line):
+                self._stretches.append(_Gapped(line, _ics_text))
+            elif self._stretches and isinstance(self._stretches[-1], bytes):
+                self._stretches[-1] += CRLF + _ics_line(line.encode())
+            else:
+                self._stretches.append(_ics_line(line.encode()))
+        gapped = [stretch for stretch in self._stretches if isinstance(stretch, _Gapped)]
+        self.marks = frozenset().union(*(stretch.marks for stretch in gapped))
 
     def filled(self, values: Mapping[str, str]) -> bytes:
-        lines = super().filled(values).split(CRLF)
-        return CRLF.join([line if len(line) <= ICS_LINE else _ics_line(line) for line in lines])
+        pieces = [s if isinstance(s, bytes) else _ics_line(s.filled(values)) for s in self._stretches]
+        return CRLF.join((*pieces, b""))
 
 
 class _File:
@@ -408,6 +416,8 @@ def _ics_text(value: str) -> str:
 
 def _ics_line(line: bytes) -> bytes:
     """Return a content line folded: lines of 75 octets, no character cut."""
+    if len(line) <= ICS_LINE:
+        return line
     return b"\r\n ".join(_cut(line, ICS_LINE, ICS_LINE - 1))
 
 

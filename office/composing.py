@@ -64,8 +64,8 @@ class Composer:
         self._parties = party_names(session, campaign.id, {*written_to, *self._of_party})
         self._lines: dict[tuple[Any, ...], ItemLine] = {}
         self._contents: dict[str, bytes] = {}
-        self._made: dict[tuple[Any, ...], Kept] = {}
-        self._said: dict[int, tuple[Any, ...]] = {}
+        self._made: dict[tuple[Any, ...], tuple[Kept, Sequence[Deliverable]]] = {}
+        self._said: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 
     def compose(self, message: Waiting, live: Sequence[Item], to: Address, dated_at: datetime) -> Composed:
         """Return a message composed for a contact.
@@ -101,10 +101,11 @@ class Composer:
         asked = {item.obligation_id for item in live}
         key = None
         if message.notice in SAME_FOR_MANY and not message.detail:
-            facts = [(*self._facts(ob), ob.id in asked) for ob in self._of_party.get(party.id, [])]
+            facts = [(self._facts(ob), ob.id in asked) for ob in self._of_party.get(party.id, [])]
             key = (message.notice, party.kind, *facts)
-            if key in self._made:
-                return self._made[key], self._own(message, party)
+            known = self._made.get(key)
+            if known is not None:
+                return known[0], self._own(known[1], party)
         enclosures = self._enclosures(message, party)
         kept = self._premises.skeletons.of(
             self._context(message, live, party, enclosures),
@@ -112,15 +113,18 @@ class Composer:
             sender_name=self._premises.sender_name or self._book.campaign.office.name,
             sender_address=self._premises.intake_address,
         )
+        forms = self._forms_of(party) if message.notice == "launch" else ()
         if key is not None:
-            self._made[key] = kept
-        return kept, self._own(message, party)
+            self._made[key] = kept, forms
+        return kept, self._own(forms, party)
 
     def _facts(self, ob: Obligation) -> tuple[Any, ...]:
         """Return what a mail says of an obligation."""
-        if ob.id not in self._said:
-            self._said[ob.id] = (ob.deliverable, ob.occurrence, ob.due, standing(ob), is_owed(ob))
-        return self._said[ob.id]
+        same = (ob.deliverable, ob.occurrence, ob.due, ob.versions, ob.exempt, ob.left_at)
+        known = self._said.get(same)
+        if known is None:
+            known = self._said[same] = (ob.deliverable, ob.occurrence, ob.due, standing(ob), is_owed(ob))
+        return known
 
     def _context(
         self, message: Waiting, live: Sequence[Item], party: Party, enclosures: Sequence[Enclosure]
@@ -152,7 +156,7 @@ class Composer:
         lines: list[ItemLine] = []
         mine = self._of_party.get(party_id, [])
         for ob in sorted((o for o in mine if o.due is not None), key=lambda o: (o.due is None, o.due, o.id)):
-            key = (*self._facts(ob), ob.id in asked)
+            key = (self._facts(ob), ob.id in asked)
             if key not in self._lines:
                 self._lines[key] = self._line(ob, asked=ob.id in asked)
             lines.append(self._lines[key])
@@ -221,14 +225,13 @@ class Composer:
         files = message.detail.get("attachments", [])
         return tuple(self._file(str(a["name"]), str(a["media_type"]), str(a["sha256"])) for a in files)
 
-    def _own(self, message: Waiting, party: Party) -> tuple[bytes, ...]:
+    def _own(self, forms: Sequence[Deliverable], party: Party) -> tuple[bytes, ...]:
         """Return the empty forms of what the unit owes, its name and token filled in."""
-        if message.notice != "launch":
+        if not forms:
             return ()
         token = sign("p", party.id, self._premises.secret)
         return tuple(
-            _template(self._row.digest, d.key, self._book).fill(unit_name=party.name, token=token)
-            for d in self._forms_of(party)
+            _template(self._row.digest, d.key, self._book).fill(unit_name=party.name, token=token) for d in forms
         )
 
     def _forms_of(self, party: Party) -> list[Deliverable]:

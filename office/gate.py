@@ -15,7 +15,7 @@ from ledger.senders import LaneStand
 from ledger.tables import CampaignRow, CampaignState, MailClass
 from office.premises import Premises
 from office.rulebook import Rulebook
-from rules.delivery import Contact, Unsent, choose_contact, in_window, is_allowed
+from rules.delivery import Unsent, choose_contact, in_window, is_allowed
 from rules.lanes import Allowance, Lane, LanePace, allowance, lane_of
 
 HORIZON = timedelta(seconds=10)  # how far ahead a claim uses up a lane's rate: a slow lane holds up no other
@@ -73,9 +73,9 @@ class Gate:
             return Unsent.GIVEN_UP
         return None
 
-    def verdict(self, message: Waiting) -> tuple[Contact, Lane] | Unsent:
+    def verdict(self, message: Waiting) -> tuple[Address, Lane] | Unsent:
         """Return the contact to write to and its lane, or why the message has to wait. Counts what it lets through."""
-        contact = choose_contact(self._candidates(message.party_id), message.notice)
+        contact = choose_contact(self.contacts[message.party_id], message.notice)
         if contact is None:
             return Unsent.NO_CONTACT
         lane = self._lanes.of(contact.address)
@@ -88,14 +88,14 @@ class Gate:
 
     def lane_of(self, message: Waiting) -> str:
         """Return the lane in which a message would go now."""
-        contact = choose_contact(self._candidates(message.party_id), message.notice)
+        contact = choose_contact(self.contacts[message.party_id], message.notice)
         return self._lanes.of(contact.address).name if contact is not None else ""
 
     def lane_plans(self) -> dict[str, LanePlan]:
         """Take the connections and the rate for what was let through, and return how each lane is to send it."""
         return self._lanes.settle()
 
-    def _shut(self, message: Waiting, contact: Contact) -> Unsent | None:
+    def _shut(self, message: Waiting, contact: Address) -> Unsent | None:
         """Return why a message has to wait: hold, fence, window, cap."""
         if senders.is_held(self._held, self._campaign.key):
             return Unsent.HELD
@@ -113,12 +113,6 @@ class Gate:
     def _lane_held(self, message: Waiting, lane: Lane) -> bool:
         """Whether a stop put on the lane holds for a message; the alert about that very stop may try to leave."""
         return message.notice != ALERT and senders.scope_of_lane(lane.name) in self._held
-
-    def _candidates(self, party_id: int) -> list[Contact]:
-        return [
-            Contact(id=c.id, role=c.role, rank=c.rank, address=c.address, bad=c.bad_since is not None)
-            for c in self.contacts[party_id]
-        ]
 
 
 class _Lanes:

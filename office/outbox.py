@@ -130,8 +130,7 @@ def claim_shard(
             if verdict is Unsent.LANE_FULL:
                 full[message.id] = gate.lane_of(message)
             continue
-        contact, lane = verdict
-        to = next(c for c in gate.contacts[message.party_id] if c.id == contact.id)
+        to, lane = verdict
         dated_at = message.dated_at or act.as_of
         try:
             composed = _again(premises, message, named, live, to) or composer.compose(message, live, to, dated_at)

@@ -4,7 +4,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger.files import FileStore
 from mail.skeleton import Enclosure, Fields, Skeleton, dump_fields, load_fields
@@ -25,8 +25,7 @@ class Kept:
     sha256: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Composed:
+class Composed(NamedTuple):
     """A mail ready to leave: its bytes in chunks, and what is put on record so that they can be made again."""
 
     subject: str

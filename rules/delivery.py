@@ -1,9 +1,10 @@
 """Whether a message may leave now, and to which contact it goes."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, time
 from enum import StrEnum
+from functools import lru_cache
+from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 
@@ -25,15 +26,23 @@ class Unsent(StrEnum):
     PAUSED = "paused"  # closed campaign: nothing is chased
 
 
-@dataclass(frozen=True, kw_only=True)
-class Contact:
-    """A contact as far as choosing one goes."""
+class Contact(Protocol):
+    """A contact as far as choosing one goes; a bad one is passed over."""
 
-    id: int
-    role: str
-    rank: int
-    address: str
-    bad: bool
+    @property
+    def role(self) -> str:
+        """Return its role."""
+
+    @property
+    def rank(self) -> int:
+        """Return its place among those of one role."""
+
+    @property
+    def bad_since(self) -> datetime | None:
+        """Return since when it is known not to work."""
+
+
+SomeContact = TypeVar("SomeContact", bound=Contact)
 
 
 UNIT_ORDER = ("liaison", "duty", "responsible")
@@ -41,6 +50,7 @@ RESPONSIBLE_FIRST = ("responsible", "liaison", "duty")
 OFFICE_ORDER = ("lead", "reviewer", "approver", "ops")
 
 
+@lru_cache(maxsize=64)
 def contact_order(notice: str) -> tuple[str, ...]:
     """Return the roles in the order in which a notice tries them; the office's own follow a unit's."""
     if notice == "alert":
@@ -49,10 +59,10 @@ def contact_order(notice: str) -> tuple[str, ...]:
     return (*unit, *OFFICE_ORDER)
 
 
-def choose_contact(contacts: Iterable[Contact], notice: str) -> Contact | None:
+def choose_contact(contacts: Iterable[SomeContact], notice: str) -> SomeContact | None:
     """Return the first working contact in the notice's order, or None."""
     order = contact_order(notice)
-    usable = [c for c in contacts if not c.bad and c.role in order]
+    usable = [c for c in contacts if c.bad_since is None and c.role in order]
     return min(usable, key=lambda c: (order.index(c.role), c.rank), default=None)
 
 

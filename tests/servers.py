@@ -55,6 +55,14 @@ class Postgres:
         self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return f"postgresql+psycopg://postgres@/{name}?host={self._folder}"
 
+    def copy(self, url: str) -> str:
+        """Make a database that is a copy of another, to which nobody may be connected; return its URL."""
+        name = next(self._names)
+        template = make_url(url).database or ""
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        self._execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+        return f"postgresql+psycopg://postgres@/{name}?host={self._folder}"
+
     def drop(self, url: str) -> None:
         """Drop a database, closing what connections it still has."""
         name = make_url(url).database or ""

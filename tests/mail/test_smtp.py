@@ -51,6 +51,13 @@ def end_silence(relay: Relay, pool: SmtpPool) -> None:
     pool._server = replace(pool._server, timeout_s=5, final_timeout_s=5)
 
 
+async def deserted(relay: Relay) -> None:
+    """Wait until we have left no connection open."""
+    async with asyncio.timeout(3):
+        while relay.writers:
+            await asyncio.sleep(0.01)
+
+
 @pytest.fixture(params=[True, False], ids=["pipelining", "one by one"])
 async def relay(request: pytest.FixtureRequest) -> AsyncIterator[Relay]:
     async with Relay(extensions=("PIPELINING",) if request.param else ("8BITMIME",)).running() as served:
@@ -255,6 +262,25 @@ async def test_what_came_of_it(
     assert relay.connections == connections
 
 
+@pytest.mark.parametrize("stage", [RCPT, DATA])
+async def test_what_came_of_one_message_says_nothing_of_the_next(relay: Relay, stage: Stage) -> None:
+    relay.script[stage, "odd"] = DROP
+    async with pool_of(relay) as pool:
+        assert (await pool.send(envelope("first"))).state == "sent"
+        assert (await pool.send(envelope("odd"))).state == "deferred"
+    assert relay.connections == 1
+    await deserted(relay)
+
+
+@pytest.mark.parametrize("act", [Act("hello"), HANG])
+async def test_a_broken_conversation_leaves_no_connection_open(relay: Relay, act: Act) -> None:
+    relay.script[RCPT, "odd"] = act
+    async with pool_of(relay, timeout_s=patience(act)) as pool:
+        await pool.send(envelope("odd"))
+        relay.released.set()
+        await deserted(relay)
+
+
 async def test_a_recipient_may_be_forwarded(relay: Relay) -> None:
     relay.script[RCPT, "moved"] = Act("251 will forward")
     async with pool_of(relay) as pool:
@@ -366,6 +392,7 @@ async def test_a_cancelled_connection_is_never_used_again(relay: Relay, stage: S
         outcome = await pool.send(envelope("gone"))
         assert (outcome.state, outcome.code) == ("refused", 550)
         assert relay.connections == 2
+    await deserted(relay)
 
 
 async def test_aiosmtplib_goes_on_with_a_cancelled_connection() -> None:

@@ -1,6 +1,5 @@
 """Rates over a frozen denominator."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
@@ -15,10 +14,8 @@ MISSING = Obligation(
 
 
 def with_versions(*versions: tuple[datetime, SubmissionState]) -> Obligation:
-    return replace(
-        MISSING,
-        versions=tuple(Version(number=n, received_at=at, state=s) for n, (at, s) in enumerate(versions, start=1)),
-    )
+    handed_in = (Version(number=n, received_at=at, state=s) for n, (at, s) in enumerate(versions, start=1))
+    return MISSING._replace(versions=tuple(handed_in))
 
 
 ON_TIME = with_versions((IN_TIME, SubmissionState.ACCEPTED))
@@ -26,9 +23,9 @@ LATE_ONE = with_versions((LATE, SubmissionState.ACCEPTED))
 RETURNED = with_versions((IN_TIME, SubmissionState.RETURNED))
 CORRECTED_LATE = with_versions((IN_TIME, SubmissionState.RETURNED), (LATE, SubmissionState.ACCEPTED))
 QUERIED = with_versions((IN_TIME, SubmissionState.QUERIED))
-EXEMPT = replace(MISSING, exempt=True)
-LEFT = replace(MISSING, left_at=DUE - timedelta(days=1))
-LEFT_AFTER_DUE = replace(MISSING, left_at=DUE + timedelta(days=1))
+EXEMPT = MISSING._replace(exempt=True)
+LEFT = MISSING._replace(left_at=DUE - timedelta(days=1))
+LEFT_AFTER_DUE = MISSING._replace(left_at=DUE + timedelta(days=1))
 
 
 def test_received_at_the_due_instant_is_late() -> None:
@@ -64,7 +61,7 @@ def test_nothing_owed_has_no_rate() -> None:
 
 
 def test_voluntary_materials_stand_outside_the_rates() -> None:
-    assert totals([replace(ON_TIME, due=None)]) == Totals()
+    assert totals([ON_TIME._replace(due=None)]) == Totals()
 
 
 def test_order_never_changes_the_totals() -> None:
