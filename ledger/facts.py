@@ -1,10 +1,11 @@
 """What is known of a campaign, as the values that rules take. One query a table, never one a unit."""
 
+import functools
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, String, case, cast, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from ledger.tables import (
@@ -23,6 +24,7 @@ from rules.obligations import Obligation, SubmissionState, Version
 # Tables rather than models where thousands of rows are read: a row costs half as much.
 _obligations, _submissions = table_of(ObligationRow), table_of(SubmissionRow)
 _parties, _deliverables = table_of(PartyRow), table_of(DeliverableRow)
+_messages, _items = table_of(MessageRow), table_of(ItemRow)
 
 
 def load_obligations(
@@ -39,10 +41,10 @@ def load_obligations(
     ``party_ids`` limits them to those of some parties, and of those that the messages ``named_in`` speak of.
     """
     wanted = _obligations.c.campaign_id == campaign_id
-    if party_ids is not None:
+    if party_ids is not None:  # parties are of one campaign; to name it too would have it read as a whole
         of_party = _obligations.c.party_id.in_(party_ids)
         named = select(ItemRow.obligation_id).where(ItemRow.message_id.in_(named_in))
-        wanted &= or_(of_party, _obligations.c.id.in_(named)) if named_in else of_party
+        wanted = or_(of_party, _obligations.c.id.in_(named)) if named_in else of_party
     versions = _versions(session, wanted, known_at)
     query = (
         select(
@@ -101,6 +103,50 @@ def _versions(
         version = Version(number=number, received_at=received_at, state=SubmissionState(state))
         found[obligation_id] = (*found.get(obligation_id, ()), version)
     return found
+
+
+NAMED, DEAD, UNNAMED = "n", "d", "-"  # what a message says of an obligation: names it, names it in vain, or not
+
+
+def look_alike(session: Session, message_ids: Collection[int]) -> dict[int, str]:
+    """Return for each message a key of what its party owes, how each thing stands, and which it names.
+
+    Messages of one notice with the same key say the same, but for names. A key with :data:`DEAD` in it names
+    something that is no longer owed, or under another due instant.
+    """
+    standing = (
+        select(func.max(case((_submissions.c.state == "accepted", 2), (_submissions.c.state == "queried", 1), else_=0)))
+        .where(_submissions.c.obligation_id == _obligations.c.id)
+        .scalar_subquery()
+    )
+    handed_in = func.coalesce(standing, -1)
+    owed = _obligations.c.exempt_at.is_(None) & _parties.c.left_at.is_(None) & (handed_in < 1)
+    same_due = func.coalesce(_obligations.c.due_at == _items.c.due_at, _obligations.c.due_at.is_(None))
+    named = case((_items.c.id.is_(None), UNNAMED), (owed & same_due, NAMED), else_=DEAD)
+    facts = (
+        cast(_obligations.c.deliverable_id, String),
+        _obligations.c.occurrence,
+        func.coalesce(cast(_obligations.c.due_at, String), ""),
+        case((_obligations.c.exempt_at.is_(None), ""), else_="x"),
+        func.coalesce(cast(_parties.c.left_at, String), ""),
+        cast(handed_in, String),
+        named,
+    )
+    line = functools.reduce(lambda so_far, fact: so_far.concat("|").concat(fact), facts)
+    query = (
+        select(_messages.c.id, func.aggregate_strings(line, ";"))
+        .select_from(_messages)
+        .join(_parties, _parties.c.id == _messages.c.party_id)
+        .join(_obligations, _obligations.c.party_id == _messages.c.party_id)
+        .join(
+            _items,
+            (_items.c.message_id == _messages.c.id) & (_items.c.obligation_id == _obligations.c.id) & ~_items.c.gone,
+            isouter=True,
+        )
+        .where(_messages.c.id.in_(message_ids))
+        .group_by(_messages.c.id)
+    )
+    return {row[0]: row[1] for row in session.connection().execute(query).all()}
 
 
 def load_said(session: Session, campaign_id: int, *, known_at: datetime | None = None) -> Iterator[Said]:
@@ -174,9 +220,8 @@ class Address(NamedTuple):
 
 def party_names(session: Session, campaign_id: int, ids: Collection[int] | None = None) -> dict[int, Party]:
     """Return the campaign's parties by id; only some if named."""
-    query = select(*(_parties.c[name] for name in Party._fields)).where(_parties.c.campaign_id == campaign_id)
-    if ids is not None:
-        query = query.where(_parties.c.id.in_(ids))
+    query = select(*(_parties.c[name] for name in Party._fields))
+    query = query.where(_parties.c.campaign_id == campaign_id if ids is None else _parties.c.id.in_(ids))
     return {row[0]: Party._make(row) for row in session.connection().execute(query).all()}
 
 

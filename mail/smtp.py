@@ -11,7 +11,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal, NamedTuple, Self, cast
 
@@ -24,6 +24,7 @@ BeforeData = Callable[[int], Awaitable[None]]
 
 GOODBYE_S = 1.5  # what a relay gets to answer QUIT
 PIECE = 64 * 1024  # bytes of a body handed over at once
+TO_WRITE = 0  # replies wanted while a body is written
 LONGEST_REPLY = 32 * 1024
 CLOSING = 421
 GO_AHEAD = 354
@@ -51,8 +52,8 @@ class SmtpServer:
     port: int
     tls: Literal["none", "starttls", "implicit"] = "starttls"
     username: str = ""
-    password: str = ""
-    oauth_token: str = ""
+    password: str = field(default="", repr=False)
+    oauth_token: str = field(default="", repr=False)
     local_hostname: str = "localhost"
     timeout_s: float = 60.0
     final_timeout_s: float = 600.0
@@ -131,10 +132,10 @@ class SmtpPool:
         ``before_data`` is awaited once the recipient is accepted and before anything of the message is said; what it
         raises passes through, as a cancellation does, after the connection is dropped.
         """
-        body = b"".join((*envelope.data, END_OF_DATA))
-        if fault := _unsendable(envelope, body):
-            return fault
         async with self._slots:
+            body = b"".join((*envelope.data, END_OF_DATA))
+            if fault := _unsendable(envelope, body):
+                return fault
             if dialogue := self._take_idle():
                 try:
                     return await self._use(dialogue, envelope, body, before_data)
@@ -468,7 +469,7 @@ class Dialogue(asyncio.Protocol):
         view = memoryview(body)
         for start in range(0, len(view), PIECE):
             while self._paused and not self._replies and self._fault is None:
-                await self._wait(1, self._timeout_s)
+                await self._wait(TO_WRITE, self._timeout_s)
             if self._replies:
                 self._fail(EARLY)
             if self._fault is not None:
@@ -478,8 +479,8 @@ class Dialogue(asyncio.Protocol):
     # How we wait
 
     async def _wait(self, replies: int, timeout_s: float) -> None:
-        """Wait until so many replies are there, or writing can go on, or something is wrong."""
-        if self._fault is not None or len(self._replies) >= replies:
+        """Wait until so many replies are there or something is wrong; ``TO_WRITE``: or until writing can go on."""
+        if self._fault is not None or len(self._replies) >= max(replies, 1):
             return
         self._wanted = replies
         self._waiter = self._loop.create_future()
@@ -527,7 +528,7 @@ class Dialogue(asyncio.Protocol):
             self._hear(line)
         if sum(map(len, self._lines), len(self._unread)) > LONGEST_REPLY:
             self._fail("a reply without end")
-        elif len(self._replies) >= self._wanted:
+        elif len(self._replies) >= max(self._wanted, 1):
             self._wake()
 
     def _hear(self, line: bytes) -> None:
@@ -562,9 +563,10 @@ class Dialogue(asyncio.Protocol):
         self._paused = True
 
     def resume_writing(self) -> None:
-        """Go on writing."""
+        """Go on writing, if that is what we wait for."""
         self._paused = False
-        self._wake()
+        if self._wanted == TO_WRITE:
+            self._wake()
 
 
 def _text(raw: bytes) -> str:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 SIGNATURE = 10
 DIGEST_BYTES = 7  # enough for ten times five bits
-SHIFTS = range(5 * (SIGNATURE - 1), -1, -5)
+PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
+SHIFTS = range(5 * (SIGNATURE - 2), -1, -10)  # two characters at a time
 PATTERN = re.compile(rf"(?<![a-z0-9])([pm])([a-z2-7]{{1,12}})-([a-z2-7]{{{SIGNATURE}}})(?![a-z0-9])")
 
 
@@ -45,7 +46,7 @@ def read_token(text: str, secret: bytes) -> Token | None:
 def _signature(body: str, secret: bytes) -> str:
     digest = hmac.digest(secret, body.encode(), "sha256")
     bits = int.from_bytes(digest[:DIGEST_BYTES], "big") >> (8 * DIGEST_BYTES - 5 * SIGNATURE)
-    return "".join(ALPHABET[(bits >> shift) & 31] for shift in SHIFTS)
+    return "".join([PAIRS[(bits >> shift) & 1023] for shift in SHIFTS])
 
 
 def _encode(number: int) -> str:

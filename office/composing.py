@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from definition.models import Campaign, Deliverable
 from documents.templates import FormTemplate
 from ledger.acts import Act
-from ledger.facts import Address, Party, contacts_by_party, load_obligations, party_names
-from ledger.outbox import Item, Waiting
+from ledger.facts import DEAD, Address, Party, contacts_by_party, load_obligations, look_alike, party_names
+from ledger.outbox import Item, Waiting, items_of
 from ledger.tables import CampaignRow, IntakeRow
 from mail.calendar import Deadline, deadlines_ics
 from mail.skeleton import Enclosure, Fields, mark
@@ -25,6 +24,7 @@ from office.skeletons import Composed, Kept
 from rules.obligations import Obligation, is_owed, standing
 from rules.rates import Totals, totals
 
+CHASES = frozenset({"reminder", "escalation", "escalation_digest"})
 SAME_FOR_MANY = frozenset({"launch", "reminder", "escalation", "closing"})
 SPEAK_OF_OTHERS = frozenset({"escalation_digest"})  # notices that name obligations of parties they do not go to
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -47,25 +47,45 @@ class Composer:
     def __init__(
         self, session: Session, premises: Premises, act: Act, campaign: CampaignRow, messages: Sequence[Waiting]
     ) -> None:
-        """Take the facts of the moment for the parties written to and the obligations spoken of."""
+        """Take the facts of the moment for the parties written to and the obligations spoken of.
+
+        Of messages that say the same but for names, one is looked at closely.
+        """
+        alike = [m.id for m in messages if m.notice in SAME_FOR_MANY and not m.detail]
+        keys = look_alike(session, alike) if alike else {}
+        self._alike = {m.id: (m.notice, keys[m.id]) for m in messages if DEAD not in keys.get(m.id, DEAD)}
+        first = {key: id_ for id_, key in reversed(self._alike.items())}
+        closely = [m for m in messages if m.id not in self._alike or first[self._alike[m.id]] == m.id]
         self._session = session
         self._premises = premises
         self._act = act
         self._row = campaign
         self._book = rulebook_of(campaign)
-        written_to = {m.party_id for m in messages}
-        named_in = [m.id for m in messages if m.notice in SPEAK_OF_OTHERS]
-        everybody = any(m.notice == "summary" for m in messages)
+        self._items = items_of(session, [m.id for m in closely])
+        written_to = {m.party_id for m in closely}
+        named_in = [m.id for m in closely if m.notice in SPEAK_OF_OTHERS]
+        everybody = any(m.notice == "summary" for m in closely)
         loaded = load_obligations(session, campaign.id, party_ids=None if everybody else written_to, named_in=named_in)
         self.obligations = {ob.id: ob for ob in loaded}
         self._of_party: dict[int, list[Obligation]] = {}
         for ob in loaded:
             self._of_party.setdefault(ob.party_id, []).append(ob)
-        self._parties = party_names(session, campaign.id, {*written_to, *self._of_party})
-        self._lines: dict[tuple[Any, ...], ItemLine] = {}
+        self._parties = party_names(session, campaign.id, {*(m.party_id for m in messages), *self._of_party})
         self._contents: dict[str, bytes] = {}
-        self._made: dict[tuple[Any, ...], tuple[Kept, Sequence[Deliverable]]] = {}
-        self._said: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        self._made: dict[tuple[str, str], tuple[Kept, Sequence[Deliverable]]] = {}
+
+    def items(self, message: Waiting) -> tuple[list[Item], list[Item]]:
+        """Return the items of a message, and those of them still worth saying.
+
+        Of a chase, those still owed under the due instant it was planned for. A message like one looked at before
+        has none to drop, and gives none.
+        """
+        named = self._items.get(message.id, [])
+        if message.notice not in CHASES:
+            return named, named
+        return named, [
+            item for item in named if is_owed(ob := self.obligations[item.obligation_id]) and ob.due == item.due_at
+        ]
 
     def compose(self, message: Waiting, live: Sequence[Item], to: Address, dated_at: datetime) -> Composed:
         """Return a message composed for a contact.
@@ -98,14 +118,10 @@ class Composer:
 
         Units that owe the same things with the same states are told the same; that is asked before anything is made.
         """
-        asked = {item.obligation_id for item in live}
-        key = None
-        if message.notice in SAME_FOR_MANY and not message.detail:
-            facts = [(self._facts(ob), ob.id in asked) for ob in self._of_party.get(party.id, [])]
-            key = (message.notice, party.kind, *facts)
-            known = self._made.get(key)
-            if known is not None:
-                return known[0], self._own(known[1], party)
+        key = self._alike.get(message.id)
+        known = self._made.get(key) if key is not None else None
+        if known is not None:
+            return known[0], self._own(known[1], party)
         enclosures = self._enclosures(message, party)
         kept = self._premises.skeletons.of(
             self._context(message, live, party, enclosures),
@@ -117,14 +133,6 @@ class Composer:
         if key is not None:
             self._made[key] = kept, forms
         return kept, self._own(forms, party)
-
-    def _facts(self, ob: Obligation) -> tuple[Any, ...]:
-        """Return what a mail says of an obligation."""
-        same = (ob.deliverable, ob.occurrence, ob.due, ob.versions, ob.exempt, ob.left_at)
-        known = self._said.get(same)
-        if known is None:
-            known = self._said[same] = (ob.deliverable, ob.occurrence, ob.due, standing(ob), is_owed(ob))
-        return known
 
     def _context(
         self, message: Waiting, live: Sequence[Item], party: Party, enclosures: Sequence[Enclosure]
@@ -141,7 +149,7 @@ class Composer:
             reply_address=mark("reply"),
             why=WHY[message.notice],
             date_text=wording.moment_text(self._act.as_of, self._book.zone),
-            items=self._items(party.id, {item.obligation_id for item in live}),
+            items=self._item_lines(party.id, {item.obligation_id for item in live}),
             attachments=tuple(e.file_name for e in enclosures),
             answer=answer_of(self._session, self._premises, self._book, int(intake)) if intake.isdigit() else None,
             digest=self._digest(live) if message.notice == "escalation_digest" else (),
@@ -151,15 +159,11 @@ class Composer:
             final=bool(message.detail.get("final", False)),
         )
 
-    def _items(self, party_id: int, asked: set[int]) -> tuple[ItemLine, ...]:
+    def _item_lines(self, party_id: int, asked: set[int]) -> tuple[ItemLine, ...]:
         """Return everything the party owes with its state, most urgent first; of voluntary things one line a kind."""
-        lines: list[ItemLine] = []
         mine = self._of_party.get(party_id, [])
-        for ob in sorted((o for o in mine if o.due is not None), key=lambda o: (o.due is None, o.due, o.id)):
-            key = (self._facts(ob), ob.id in asked)
-            if key not in self._lines:
-                self._lines[key] = self._line(ob, asked=ob.id in asked)
-            lines.append(self._lines[key])
+        dated = sorted((ob.due, ob.id, ob) for ob in mine if ob.due is not None)
+        lines = [self._line(ob, asked=ob.id in asked) for _, _, ob in dated]
         if mine:
             lines += [
                 ItemLine(title=d.title, label=d.label, due_text="随时报送", state_text="自愿", voluntary=True)

@@ -27,10 +27,7 @@ from office.skeletons import Composed
 from rules.delivery import Unsent, may_retry_ambiguous
 from rules.lanes import slowed
 from rules.notices import ItemDue
-from rules.obligations import Obligation, is_owed
 from rules.replies import Blame, retry_delay
-
-CHASES = frozenset({"reminder", "escalation", "escalation_digest"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +109,6 @@ def claim_shard(
         return Shard(campaign=campaign, campaign_id=row.id)
     gate = Gate(session, premises, act, row, book, sender)
     gate.look_at(messages)
-    items = outbox.items_of(session, [m.id for m in messages])
     composer = Composer(session, premises, act, row, messages)
     claims: list[Claim] = []
     envelopes: list[Envelope] = []
@@ -121,8 +117,7 @@ def claim_shard(
     dead: list[Item] = []
     full: dict[int, str] = {}
     for message in messages:
-        named = items[message.id]
-        live = _live(message, named, composer.obligations)
+        named, live = composer.items(message)
         over = gate.over(message, named=len(named), live=len(live))
         verdict = over or gate.verdict(message)
         if isinstance(verdict, Unsent):
@@ -184,13 +179,6 @@ _ENDS = {
     Unsent.NO_CONTACT: MessageState.REFUSED,
     Unsent.GIVEN_UP: MessageState.REFUSED,
 }
-
-
-def _live(message: Waiting, items: Sequence[Item], obligations: Mapping[int, Obligation]) -> list[Item]:
-    """Return the items still worth saying: of a chase, those still owed under the due instant it was planned for."""
-    if message.notice not in CHASES:
-        return list(items)
-    return [item for item in items if (ob := obligations[item.obligation_id]) and is_owed(ob) and ob.due == item.due_at]
 
 
 def _again(

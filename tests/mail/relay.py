@@ -51,6 +51,7 @@ class Relay:
     commands: list[str] = field(default_factory=list)
     hanging: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
+    deserted: asyncio.Event = field(default_factory=asyncio.Event)  # set while nobody is connected
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
     tasks: set["asyncio.Task[None] | None"] = field(default_factory=set)
 
@@ -107,11 +108,14 @@ class Relay:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.writers.add(writer)
+        self.deserted.clear()
         self.tasks.add(asyncio.current_task())
         self.most_at_once = max(self.most_at_once, len(self.writers))
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             await _Session(self, reader, writer).run()
         self.writers.discard(writer)
+        if not self.writers:
+            self.deserted.set()
         writer.close()
 
 
@@ -238,6 +242,11 @@ class _Session:
                 await self.act(act)
             await self.act(Act(hang=True, close=True))
             return
+        if who.startswith("slow"):  # takes its time before it reads
+            wire = cast("asyncio.Transport", self.writer.transport)
+            wire.pause_reading()
+            await asyncio.sleep(0.05)
+            wire.resume_reading()
         body = await self.reader.readuntil(b"\r\n.\r\n")
         self.sender = self.recipient = None
         if act := self.scripted(Stage.DOT, who):
