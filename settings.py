@@ -146,6 +146,11 @@ class Settings(BaseSettings):
         return self.ledger_url or f"sqlite:///{self.var_dir / 'ledger.db'}"
 
     @property
+    def commits_wait(self) -> bool:
+        """Whether a commit waits for a disk or a server, so that it is better made beside the sending."""
+        return not self.ledger.startswith("sqlite") or self.ledger_durability == "FULL"
+
+    @property
     def maildir(self) -> Path:
         """Maildir of the intake address."""
         return self.intake_maildir or self.var_dir / "intake"

@@ -28,16 +28,17 @@ from benchmarks.staging import (
     prepared,
     spread,
 )
-from ledger.outbox import HEAD
+from ledger.outbox import HEAD, Place
 from mail.smtp import SmtpServer
 from office.outbox import claim_shard
 from office.planning import plan_step
 from rules.timetable import StepKind
+from tasks.own_loop import OwnLoop
 from tasks.sending import Sender
 from tests.servers import postgres, smtp_sink
 
 CONNECTIONS = 20
-SHARD = 500
+SHARD = 1000
 
 
 def send_all(folder: str, url: str, port: int, durability: str, *, plan: bool = True) -> float:
@@ -52,13 +53,13 @@ def send_all(folder: str, url: str, port: int, durability: str, *, plan: bool = 
     in_thread = not url.startswith("sqlite") or durability == "FULL"
 
     async def drain() -> None:
-        async with Sender(house, relay, act.again, commit_in_thread=in_thread) as sender:
-            place = HEAD
-            while True:
-                shard = await sender.send_shard(KEY, limit=SHARD, after=place)
-                if shard.reached is None:
-                    return
-                place = shard.reached
+        async with OwnLoop() as loop:
+            sender = Sender(house, relay, act.again, commit_in_thread=in_thread)
+            await loop.run(sender.sign_on())
+            place: Place | None = HEAD
+            while place is not None:
+                place = (await loop.run(sender.send_shard(KEY, limit=SHARD, after=place))).reached
+            await loop.run(sender.sign_off())
 
     asyncio.run(drain())
     return time.perf_counter() - started

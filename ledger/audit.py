@@ -11,6 +11,7 @@ from sqlalchemy import RowMapping, insert, select, text
 from sqlalchemy.orm import Session
 
 from ledger.acts import Act
+from ledger.bulk import Bulk
 from ledger.tables import AttemptRow, AuditRow
 from ledger.tables.base import table_of
 
@@ -18,9 +19,21 @@ GENESIS = "0" * 64
 ATTEMPTED = "messages.attempted"  # the entry that vouches for a batch of attempts
 ADVISORY_LOCK = 7_316_001  # PostgreSQL: one appender at a time
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
-_audit = table_of(AuditRow)
-_LAST = select(_audit.c.seq, _audit.c.hash).order_by(_audit.c.seq.desc()).limit(1)
-_INSERT = insert(_audit)
+_LAST = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1"
+_COLUMNS = (
+    "seq",
+    "campaign_id",
+    "party_id",
+    "actor",
+    "verb",
+    "detail",
+    "previous",
+    "flow_run_id",
+    "as_of",
+    "recorded_at",
+    "hash",
+)
+_INSERT = Bulk(insert(table_of(AuditRow)), _COLUMNS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +58,7 @@ def append(
     connection = session.connection()
     if connection.dialect.name == "postgresql":
         connection.execute(_LOCK, {"key": ADVISORY_LOCK})
-    last = connection.execute(_LAST).first()
+    last = connection.exec_driver_sql(_LAST).first()
     entry = {
         "seq": last.seq + 1 if last else 1,
         "campaign_id": campaign_id,
@@ -58,7 +71,7 @@ def append(
         "as_of": act.as_of,
         "recorded_at": act.wall,
     }
-    connection.execute(_INSERT, {**entry, "hash": entry_hash(entry)})
+    _INSERT.run(session, [(*entry.values(), entry_hash(entry))])
 
 
 def entry_hash(entry: Mapping[str, Any]) -> str:

@@ -152,8 +152,7 @@ class Claim(NamedTuple):
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Result:
+class Result(NamedTuple):
     """A change of a message's state: by the relay's answer, by a rule, or by staff."""
 
     message_id: int

@@ -34,7 +34,7 @@ class Journal:
     def __init__(self, commit: Commit, *, connections: int, in_thread: bool, gather_s: float = 0.008) -> None:
         """Prepare; ``connections`` marks make a full group, ``in_thread`` keeps a slow commit off the event loop."""
         self._commit = commit
-        self._full = connections
+        self._full = max(1, connections * 3 // 4)
         self._in_thread = in_thread
         self._gather_s = gather_s
         self._marks: list[tuple[int, asyncio.Future[bool]]] = []
@@ -79,6 +79,12 @@ class Journal:
         """Put a result on record with the next group."""
         self._results.append((id_, outcome))
         self._wake.set()
+
+    def leave(self) -> None:
+        """Say that a connection has nothing more to commit: a group is full without it."""
+        self._full -= 1
+        if len(self._marks) >= self._full:
+            self._filled.set()
 
     async def _run(self) -> None:
         while not (self._closing and not self._marks and not self._results):

@@ -129,8 +129,8 @@ class SmtpPool:
     async def send(self, envelope: Envelope, before_data: BeforeData | None = None) -> Outcome:
         """Send one message; a fault of the message or the wire is an outcome, never an exception.
 
-        ``before_data`` is awaited once the recipient is accepted and before anything of the message is said; what it
-        raises passes through, as a cancellation does, after the connection is dropped.
+        ``before_data`` is awaited before DATA is said: where the relay takes one command at a time, once the recipient
+        is accepted. What it raises passes through, as a cancellation does, after the connection is dropped.
         """
         async with self._slots:
             body = b"".join((*envelope.data, END_OF_DATA))
@@ -277,11 +277,16 @@ def _unsendable(envelope: Envelope, body: bytes) -> Outcome | None:
 async def _transact(dialogue: "Dialogue", envelope: Envelope, body: bytes, before_data: BeforeData | None) -> Outcome:
     """Carry one message through MAIL, RCPT, DATA and the final dot."""
     try:
-        stage, reply = await dialogue.ask_envelope(envelope)
-        if reply.code < INTERMEDIATE:
+        if dialogue.pipelines:
             if before_data is not None:
                 await before_data(envelope.id)
-            stage, reply = await dialogue.ask_data()
+            stage, reply = await dialogue.ask_at_once(envelope)
+        else:
+            stage, reply = await dialogue.ask_envelope(envelope)
+            if reply.code < INTERMEDIATE:
+                if before_data is not None:
+                    await before_data(envelope.id)
+                stage, reply = await dialogue.ask_data()
         if reply.code == GO_AHEAD:
             stage, reply = await dialogue.say_body(body)
     except _LostError as error:
@@ -366,13 +371,52 @@ class Dialogue(asyncio.Protocol):
 
     # What we say
 
-    async def ask_envelope(self, envelope: Envelope) -> tuple[Stage, Reply]:
-        """Name sender and recipient; return the reply that decides, and whose it is.
+    @property
+    def pipelines(self) -> bool:
+        """Whether the relay takes several commands at once (RFC 2920)."""
+        return self._pipelining
+
+    async def ask_at_once(self, envelope: Envelope) -> tuple[Stage, Reply]:
+        """Name sender and recipient and ask to begin, all in one; return the reply that decides, and whose it is.
 
         Raises:
             _StaleError: a reused connection was closed before it answered.
 
         """
+        commands = self._envelope_commands(envelope)
+        resets = len(commands) - 2
+        replies = await self._first(b"".join((*commands, b"DATA\r\n")), len(commands) + 1)
+        stage, reply = self._decisive(replies[: len(commands)], resets=resets)
+        if len(replies) <= len(commands):
+            if reply.code < REFUSING:
+                raise _LostError(self._fault)
+            return stage, reply
+        go = replies[-1]
+        if reply.code < REFUSING:
+            if go.code < REFUSING and go.code != GO_AHEAD:
+                raise self._spoilt(f"{go.code} is no answer to DATA")
+            return Stage.DATA, go
+        if go.code == GO_AHEAD:
+            # Nobody to deliver to, and yet it waits for a message: an empty one ends that (RFC 2920, 3.1).
+            await self._ask(END_OF_DATA)
+        return stage, reply
+
+    async def ask_envelope(self, envelope: Envelope) -> tuple[Stage, Reply]:
+        """Name sender and recipient, one by one; return the reply that decides, and whose it is.
+
+        Raises:
+            _StaleError: a reused connection was closed before it answered.
+
+        """
+        commands = self._envelope_commands(envelope)
+        replies = await self._first(commands[0], 1)
+        for command in commands[1:]:
+            if replies[-1].code >= INTERMEDIATE:
+                break
+            replies += await self._ask(command)
+        return self._decisive(replies, resets=len(commands) - 2)
+
+    def _envelope_commands(self, envelope: Envelope) -> list[bytes]:
         self.used += 1
         self.body_begun = False
         commands = [
@@ -382,15 +426,7 @@ class Dialogue(asyncio.Protocol):
         if self._reset_due:
             commands.insert(0, b"RSET\r\n")
         self._reset_due = True
-        if self._pipelining:
-            replies = await self._first(b"".join(commands), len(commands))
-        else:
-            replies = await self._first(commands[0], 1)
-            for command in commands[1:]:
-                if replies[-1].code >= INTERMEDIATE:
-                    break
-                replies += await self._ask(command)
-        return self._decisive(replies, resets=len(commands) - 2)
+        return commands
 
     async def ask_data(self) -> tuple[Stage, Reply]:
         """Ask to begin the message: 354, or a refusal that leaves the connection usable."""

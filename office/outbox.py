@@ -241,25 +241,27 @@ def stops_in_force(session: Session, premises: Premises, act: Act, campaign: str
 
 def _results(session: Session, act: Act, known: Sequence[tuple[Envelope, Outcome]]) -> list[Result]:
     """Return what is put on record of outcomes; a policy refusal holds the message until its lane is released."""
-    tries = outbox.tries_of(session, [e.id for e, o in known if o.state == "deferred"])
-    results: list[Result] = []
-    for envelope, outcome in known:
-        state = MessageState(str(outcome.state))
-        if outcome.state == "refused" and outcome.blame is Blame.POLICY:
-            state = MessageState.HELD
-        again_at = act.as_of + retry_delay(tries.get(envelope.id, 0) + 1, outcome.retry_after)
-        result = Result(
-            message_id=envelope.id,
-            state=state,
-            code=outcome.code,
-            text=outcome.text,
-            address=envelope.to,
-            lane=envelope.lane,
-            again_at=again_at if state is MessageState.DEFERRED else None,
-            tried=outcome.blame not in (Blame.AUTH, Blame.RELAY),
+    deferred = [envelope.id for envelope, outcome in known if outcome.state == "deferred"]
+    tries = outbox.tries_of(session, deferred) if deferred else {}
+    return [
+        Result(
+            envelope.id,
+            MessageState.HELD if _is_policy(outcome) else MessageState(outcome.state),
+            outcome.code,
+            outcome.text,
+            envelope.to,
+            envelope.lane,
+            act.as_of + retry_delay(tries.get(envelope.id, 0) + 1, outcome.retry_after)
+            if outcome.state == "deferred"
+            else None,
+            outcome.blame not in (Blame.AUTH, Blame.RELAY),
         )
-        results.append(result)
-    return results
+        for envelope, outcome in known
+    ]
+
+
+def _is_policy(outcome: Outcome) -> bool:
+    return outcome.state == "refused" and outcome.blame is Blame.POLICY
 
 
 def _draw_consequences(

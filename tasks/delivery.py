@@ -18,23 +18,27 @@ from office import wording
 from office.outbox import Delivered, repair
 from settings import settings
 from tasks.desk import act_of, premises
+from tasks.own_loop import OwnLoop
 from tasks.sending import Sender
 
 ACTOR = "rule:deliver"
 SHARDS = 40  # task runs of a drain at most, roughly: the run page stays readable
-_sender: ContextVar[Sender] = ContextVar("sender")
+_sender: ContextVar[tuple[OwnLoop, Sender]] = ContextVar("sender")
 
 
 @asynccontextmanager
 async def open_sender(as_of: datetime) -> AsyncIterator[None]:
     """Open the connections that the shards of one drain share; what they send is claimed in this sender's name."""
     run = act_of(ACTOR, as_of)
-    async with Sender(premises(), relay(), run.again) as sender:
-        token = _sender.set(sender)
+    async with OwnLoop() as loop:
+        sender = Sender(premises(), relay(), run.again, commit_in_thread=settings().commits_wait)
+        await loop.run(sender.sign_on())
+        token = _sender.set((loop, sender))
         try:
             yield
         finally:
             _sender.reset(token)
+            await asyncio.shield(loop.run(sender.sign_off()))
 
 
 @task(name="deliver a shard", cache_policy=NO_CACHE)
@@ -43,7 +47,8 @@ async def deliver_shard(campaign: str, limit: int, after: Place, only_lanes: Seq
 
     Safe to run twice: a message is claimed before it is sent, and one lost in between is listed, not sent again.
     """
-    return await _sender.get().send_shard(campaign, limit=limit, after=after, only_lanes=only_lanes)
+    loop, sender = _sender.get()
+    return await loop.run(sender.send_shard(campaign, limit=limit, after=after, only_lanes=only_lanes))
 
 
 @task(name="write to the next contact", cache_policy=NO_CACHE)

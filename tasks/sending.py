@@ -75,16 +75,24 @@ class Sender:
         self._heart: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Sign on, and judge what vanished senders left."""
-        self._stack.enter_context(fewer_collections())
-        await asyncio.to_thread(self._sign_on)
-        self._heart = asyncio.create_task(self._beat())
+        """Sign on."""
+        await self.sign_on()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the connections and sign off."""
+        """Sign off."""
+        await self.sign_off()
+
+    async def sign_on(self) -> None:
+        """Judge what vanished senders left, and take a lease."""
+        self._stack.enter_context(fewer_collections())
+        await asyncio.to_thread(self._sign_on)
+        self._heart = asyncio.create_task(self._beat())
+
+    async def sign_off(self) -> None:
+        """Close the connections and give up the lease, with whatever is still claimed under it."""
         if self._heart is not None:
             self._heart.cancel()
         try:
@@ -210,9 +218,15 @@ class _Sending:
                 for lane, plan in self._shard.lanes.items():
                     pool = await self._sender.pool(lane, plan)
                     for _ in range(plan.connections):
-                        group.create_task(self._work(lane, plan, pool, journal))
+                        group.create_task(self._connection(lane, plan, pool, journal))
         finally:
             self._return_the_rest()
+
+    async def _connection(self, lane: str, plan: LanePlan, pool: SmtpPool, journal: Journal) -> None:
+        try:
+            await self._work(lane, plan, pool, journal)
+        finally:
+            journal.leave()
 
     async def _work(self, lane: str, plan: LanePlan, pool: SmtpPool, journal: Journal) -> None:
         queue = self._queues[lane]
@@ -231,7 +245,8 @@ class _Sending:
             self._note(outcome)
 
     def _note(self, outcome: Outcome) -> None:
-        self.outcomes[outcome.state] += 1
+        held = outcome.state == "refused" and outcome.blame is Blame.POLICY
+        self.outcomes["held" if held else outcome.state] += 1
         self._failures = self._failures + 1 if outcome.blame is Blame.RELAY else 0
 
     async def _wait_for_turn(self, lane: str, plan: LanePlan) -> None:
