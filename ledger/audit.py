@@ -1,12 +1,11 @@
 """The audit trail: append, read, verify."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import RowMapping, insert, select, text
 from sqlalchemy.orm import Session
 
@@ -85,8 +84,8 @@ def entry_hash(entry: Mapping[str, Any]) -> str:
             "verb": entry["verb"],
             "detail": entry["detail"],
             "flow_run": entry["flow_run_id"],
-            "as_of": entry["as_of"].isoformat(),
-            "recorded_at": entry["recorded_at"].isoformat(),
+            "as_of": entry["as_of"],
+            "recorded_at": entry["recorded_at"],
             "previous": entry["previous"],
         }
     )
@@ -144,12 +143,5 @@ def _entries(session: Session) -> Iterator[RowMapping]:
 
 
 def _digest(value: object) -> str:
-    canonical = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _plain(value: object) -> str:
-    """Return an instant as text; nothing else is expected that JSON does not know."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"{value!r} cannot stand in the audit trail; give plain JSON")
+    """Return the sha256 of a value's canonical JSON: UTF-8, keys sorted, no blanks, instants as RFC 3339."""
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,6 +1,5 @@
 """Open the ledger: engine, sessions, migrations."""
 
-import json
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -83,7 +83,7 @@ def _engine(url: URL, durability: str) -> Engine:
 
 def _json(value: object) -> str:
     """Keep Chinese readable for whoever opens the database by hand."""
-    return json.dumps(value, ensure_ascii=False)
+    return orjson.dumps(value).decode()
 
 
 def _sqlite_pragmas(durability: str) -> Any:  # noqa: ANN401  SQLAlchemy's listeners are untyped

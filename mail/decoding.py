@@ -1,30 +1,58 @@
 """Decoding what Chinese mail programs write. The standard library loses characters here silently.
 
 Bodies and headers labelled gb2312 are GB18030 in practice; encoded-words and RFC 2231 segments are split inside
-characters, so segments are joined before they are decoded.
+characters, so segments are joined before they are decoded. Whatever a mail says, the text that comes out of here can
+be kept: it encodes as UTF-8 and bears no NUL.
 """
 
 import base64
 import binascii
 import quopri
 import re
+from encodings import normalize_encoding
+from encodings.aliases import aliases
 from urllib.parse import unquote_to_bytes
 
-GB = frozenset({"gb2312", "gbk", "x-gbk", "cp936", "gb18030", "gb_2312-80", "hz-gb-2312"})
+GB = frozenset({"gb2312", "gbk", "gb18030", "x_gbk", "gb_2312_80"})
+# Charsets of text, by Python's names. What a mail may not ask for: unicode_escape, idna, punycode and the like.
+CHARSETS = frozenset(
+    """
+    ascii utf_8 utf_7 utf_16 utf_16_be utf_16_le utf_32 utf_32_be utf_32_le hz big5 big5hkscs cp950
+    latin_1 iso8859_2 iso8859_3 iso8859_4 iso8859_5 iso8859_6 iso8859_7 iso8859_8 iso8859_9 iso8859_10 iso8859_11
+    iso8859_13 iso8859_14 iso8859_15 iso8859_16 cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258
+    cp437 cp850 cp852 cp866 cp874 koi8_r koi8_u mac_roman tis_620 shift_jis cp932 euc_jp euc_kr cp949 johab
+    iso2022_jp iso2022_jp_1 iso2022_jp_2 iso2022_jp_3 iso2022_jp_2004 iso2022_jp_ext iso2022_kr
+    """.split()
+)
+LONGEST_LABEL = 40
+SURROGATE = re.compile("[\ud800-\udfff]")
 ENCODED_WORD = re.compile(rb"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 BETWEEN_WORDS = re.compile(rb"(\?=)[ \t\r\n]+(?==\?)")
 
 
 def decode_text(raw: bytes, charset: str) -> str:
     """Return text: by its label if that holds, else UTF-8, else GB18030; what fits none is replaced visibly."""
-    label = charset.strip().strip("\"'").lower()
-    tries = ["gb18030" if label in GB else label, "utf-8", "gb18030"]
-    for name in tries:
+    for name in (_codec(charset), "utf-8", "gb18030"):
         try:
-            return raw.decode(name)
-        except (LookupError, UnicodeDecodeError, ValueError):
+            return keepable(raw.decode(name))
+        except UnicodeDecodeError:
             continue
-    return raw.decode("gb18030", errors="replace")
+    return keepable(raw.decode("gb18030", errors="replace"))
+
+
+def keepable(text: str) -> str:
+    """Return a text as a database can keep it: without NUL, lone surrogates replaced visibly."""
+    return SURROGATE.sub("\ufffd", text.replace("\0", ""))
+
+
+def _codec(label: str) -> str:
+    """Return Python's name of a charset; of one that is none, UTF-8."""
+    bare = label.strip().strip("\"'").lower()[:LONGEST_LABEL]
+    spelled = normalize_encoding(bare) if bare.isascii() else ""
+    name = aliases.get(spelled, spelled)
+    if name in GB:
+        return "gb18030"
+    return name if name in CHARSETS else "utf-8"
 
 
 def decode_header(raw: bytes) -> str:

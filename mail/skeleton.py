@@ -386,9 +386,14 @@ def _base64(content: bytes) -> bytes:
     """Return content in base64, in lines of 76; a Struct cuts them three times as fast as slicing does."""
     encoded = b2a_base64(content, newline=False)
     count = len(encoded) // LINE
-    lines = Struct(f"{LINE}s" * count).unpack_from(encoded)
+    lines = _cutter(count).unpack_from(encoded)
     rest = encoded[count * LINE :]
     return CRLF.join((*lines, rest, b"") if rest else (*lines, b""))
+
+
+@lru_cache(maxsize=512)
+def _cutter(lines: int) -> Struct:
+    return Struct(f"{LINE}s" * lines)
 
 
 def _body(text: str) -> str:
