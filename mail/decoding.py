@@ -14,16 +14,8 @@ from encodings.aliases import aliases
 from urllib.parse import unquote_to_bytes
 
 GB = frozenset({"gb2312", "gbk", "gb18030", "x_gbk", "gb_2312_80"})
-# Charsets of text, by Python's names. What a mail may not ask for: unicode_escape, idna, punycode and the like.
-CHARSETS = frozenset(
-    """
-    ascii utf_8 utf_7 utf_16 utf_16_be utf_16_le utf_32 utf_32_be utf_32_le hz big5 big5hkscs cp950
-    latin_1 iso8859_2 iso8859_3 iso8859_4 iso8859_5 iso8859_6 iso8859_7 iso8859_8 iso8859_9 iso8859_10 iso8859_11
-    iso8859_13 iso8859_14 iso8859_15 iso8859_16 cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258
-    cp437 cp850 cp852 cp866 cp874 koi8_r koi8_u mac_roman tis_620 shift_jis cp932 euc_jp euc_kr cp949 johab
-    iso2022_jp iso2022_jp_1 iso2022_jp_2 iso2022_jp_3 iso2022_jp_2004 iso2022_jp_ext iso2022_kr
-    """.split()
-)
+# Python's other codecs are no charsets, and a mail may not ask for them: unicode_escape, idna, punycode, zlib, rot13
+CHARSETS = {name for name in aliases.values() if not name.endswith("_codec")} - {"rot_13", "mbcs"} | {"cp874", "koi8_u"}
 LONGEST_LABEL = 40
 SURROGATE = re.compile("[\ud800-\udfff]")
 ENCODED_WORD = re.compile(rb"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
@@ -35,7 +27,7 @@ def decode_text(raw: bytes, charset: str) -> str:
     for name in (_codec(charset), "utf-8", "gb18030"):
         try:
             return keepable(raw.decode(name))
-        except UnicodeDecodeError:
+        except UnicodeError:
             continue
     return keepable(raw.decode("gb18030", errors="replace"))
 

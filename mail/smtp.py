@@ -336,6 +336,7 @@ class Dialogue(asyncio.Protocol):
         self._pipelining = pipelining
         self._unread = b""  # the beginning of a line
         self._lines: list[bytes] = []  # the beginning of a reply of several lines
+        self._code = b""  # and the code they bear
         self._replies: list[Reply] = []
         self._fault: str | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -572,6 +573,10 @@ class Dialogue(asyncio.Protocol):
         if CODE.fullmatch(code) is None or line[3:4] not in b" -\r":
             self._fail(f"no reply: {line[:80]!r}")
             return
+        if self._lines and code != self._code:
+            self._fail("a reply of two codes")
+            return
+        self._code = code
         self._lines.append(line[4:].strip())
         if line[3:4] == b"-":
             return
