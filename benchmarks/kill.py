@@ -272,7 +272,7 @@ def plan(folder: Path, url: str, units: int, receipts: int) -> None:
     house.ledger.close()
 
 
-def rampage(  # noqa: PLR0913  each is a choice of its own
+def rampage(
     folder: Path, url: str, *, units: int, kills: int, faults: bool = False, seed: int = 1, shard: int = 500
 ) -> Account:
     """Plan a launch of so many units, kill so many senders while it is sent, and account for every message."""

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import cast
 
 import uvloop
 
@@ -122,8 +123,7 @@ class Conversation(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  for the type checker
-        self._wire = transport
+        self._wire = cast("asyncio.Transport", transport)
         self._say(b"220 unruly.example ready")
         self._flush()
 

@@ -16,8 +16,6 @@ from ledger.tables.base import table_of
 
 GENESIS = "0" * 64
 ATTEMPTED = "messages.attempted"  # the entry that vouches for a batch of attempts
-ADVISORY_LOCK = 7_316_001  # PostgreSQL: one appender at a time
-_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 _LAST = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1"
 _COLUMNS = (
     "seq",
@@ -32,7 +30,7 @@ _COLUMNS = (
     "recorded_at",
     "hash",
 )
-_INSERT = Bulk(insert(table_of(AuditRow)), _COLUMNS)
+_INSERT = Bulk(insert(table_of(AuditRow)).inline(), _COLUMNS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +51,8 @@ def append(
     campaign_id: int | None = None,
     party_id: int | None = None,
 ) -> None:
-    """Append one entry in the caller's transaction; ``detail`` must be plain JSON."""
+    """Append one entry in the caller's transaction, which holds the write lock; ``detail`` must be plain JSON."""
     connection = session.connection()
-    if connection.dialect.name == "postgresql":
-        connection.execute(_LOCK, {"key": ADVISORY_LOCK})
     last = connection.exec_driver_sql(_LAST).first()
     entry = {
         "seq": last.seq + 1 if last else 1,

@@ -36,7 +36,8 @@ class Ledger:
     def __init__(self, url: str, *, durability: str = "NORMAL") -> None:
         """Open (not create) the database at an SQLAlchemy URL."""
         self.engine = _engine(_with_driver(url), durability)
-        self._writing = self.engine.execution_options(writes=True)
+        self._writing = self.engine.execution_options(writes="at once")
+        self._thinking_first = self.engine.execution_options(writes="late")
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -48,6 +49,16 @@ class Ledger:
     def writing(self) -> Iterator[Session]:
         """Give a session that commits at the end, or nothing of it if anything fails."""
         with Session(self._writing, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def thinking_first(self) -> Iterator[Session]:
+        """Give a writing session that reads and thinks before it writes, for long enough to be in others' way.
+
+        On PostgreSQL it takes the write lock only at :func:`take_the_pen`, which must come before its first writing;
+        what it read by then may have changed. On SQLite it is as any other.
+        """
+        with Session(self._thinking_first, expire_on_commit=False) as session, session.begin():
             yield session
 
     def migrate(self) -> None:
@@ -117,7 +128,7 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
+    writes = connection.get_execution_options().get("writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
@@ -132,5 +143,14 @@ def _postgres_settings(durability: str) -> Any:  # noqa: ANN401  SQLAlchemy's li
 
 
 def _begin_postgres(connection: Connection) -> None:
-    if connection.get_execution_options().get("writes", False):
+    if connection.get_execution_options().get("writes") == "at once":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER})")
+
+
+def take_the_pen(session: Session) -> bool:
+    """Take the write lock in a session that began without it; return whether others may have written meanwhile."""
+    connection = session.connection()
+    if connection.dialect.name != "postgresql":
+        return False
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER})")
+    return connection.get_execution_options().get("writes") == "late"

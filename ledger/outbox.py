@@ -82,7 +82,7 @@ _RECORD = Bulk(_record, _RECORDED)
 _RECORD_OWN = Bulk(
     _record.where(_messages.c.claimed_by == bindparam("b_sender"), OPEN_TO_ITS_SENDER), (*_RECORDED, "b_sender")
 )
-_APPEND = Bulk(insert(_attempts), ("batch", *audit.ATTEMPT_COLUMNS))
+_APPEND = Bulk(insert(_attempts).inline(), ("batch", *audit.ATTEMPT_COLUMNS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +234,12 @@ def waiting(
     if only_lanes:
         query = query.where(_messages.c.lane.in_(sorted(only_lanes)))
     return [Waiting._make(row) for row in session.connection().execute(query).all()]
+
+
+def still_waiting(session: Session, message_ids: Collection[int]) -> frozenset[int]:
+    """Return those of several messages that wait to be sent."""
+    query = select(_messages.c.id).where(_messages.c.id.in_(message_ids), text(WAITS))
+    return frozenset(session.scalars(query))
 
 
 def count_waiting(session: Session, campaign_id: int, act: Act) -> int:

@@ -1,10 +1,11 @@
 """Verbs on what came in: mails as they are fetched, and the submissions made of them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import String, func, insert, select
 from sqlalchemy.orm import Session
 
 from ledger import audit
@@ -19,10 +20,11 @@ from ledger.tables import (
     ObligationRow,
     SubmissionRow,
 )
+from ledger.tables.base import Base, table_of
 from rules.forms import Checked
 from rules.obligations import SubmissionState
 
-MAX_TEXT = 4000
+NOT_KEPT = re.compile("[\0\ud800-\udfff]")  # what PostgreSQL keeps in no text, and UTF-8 knows no bytes for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,21 @@ class NewSubmission:
     grounds: str = ""
 
 
+def fitting(model: type[Base], **texts: str) -> dict[str, str]:
+    """Return texts from outside as their columns can hold them: PostgreSQL refuses what SQLite lets pass."""
+    columns = table_of(model).c
+    return {name: keepable(text)[: _length(columns[name].type)] for name, text in texts.items()}
+
+
+def keepable(text: str) -> str:
+    """Return a text without the characters that no database keeps."""
+    return NOT_KEPT.sub("", text)
+
+
+def _length(kind: object) -> int | None:
+    return kind.length if isinstance(kind, String) else None
+
+
 def already_handed_in(session: Session, obligation_id: int, sha256: str) -> SubmissionRow | None:
     """Return the version of an obligation that consists of the same bytes, if there is one."""
     query = (
@@ -70,12 +87,10 @@ def record_submission(session: Session, act: Act, new: NewSubmission) -> Submiss
     row = SubmissionRow(
         obligation_id=new.obligation.id,
         version=(latest or 0) + 1,
-        channel=new.channel,
         received_at=new.received_at,
         state=new.state,
         intake_id=new.intake_id,
-        entered_by=new.entered_by or act.actor,
-        grounds=new.grounds,
+        **fitting(SubmissionRow, channel=new.channel, entered_by=new.entered_by or act.actor, grounds=new.grounds),
         **written(act),
     )
     session.add(row)
@@ -91,7 +106,7 @@ def record_submission(session: Session, act: Act, new: NewSubmission) -> Submiss
         "channel": new.channel,
         "received_at": new.received_at.isoformat(),
         "file": new.file.sha256,
-        "grounds": new.grounds,
+        "grounds": keepable(new.grounds),
     }
     audit.append(
         session,
@@ -112,9 +127,8 @@ def record_file(
         submission_id=submission_id,
         intake_id=intake_id,
         sha256=file.sha256,
-        name=file.name[:300],
-        kind=file.kind,
         size=file.size,
+        **fitting(FileRow, name=file.name, kind=file.kind),
         **written(act),
     )
     session.add(row)
@@ -129,13 +143,10 @@ def _record_checked(session: Session, act: Act, submission_id: int, file_id: int
                 "submission_id": submission_id,
                 "severity": f.severity,
                 "code": f.code,
-                "sheet": f.sheet[:100],
-                "cell": f.cell,
-                "row": f.row,
-                "column": f.column,
-                "field": f.field[:300],
-                "read": f.read[:500],
-                "params": dict(f.params),
+                "params": {name: keepable(value) for name, value in f.params.items()},
+                **fitting(
+                    FindingRow, sheet=f.sheet, cell=f.cell, row=f.row, column=f.column, field=f.field, read=f.read
+                ),
                 **written(act),
             }
             for f in checked.findings
@@ -146,12 +157,9 @@ def _record_checked(session: Session, act: Act, submission_id: int, file_id: int
             {
                 "submission_id": submission_id,
                 "file_id": file_id,
-                "row": f.row,
-                "column": f.column,
                 "number": f.number,
-                "text": f.text[:MAX_TEXT] if f.text is not None else None,
-                "sheet": f.sheet[:100],
-                "cell": f.cell,
+                "text": None if f.text is None else fitting(FigureRow, text=f.text)["text"],
+                **fitting(FigureRow, row=f.row, column=f.column, sheet=f.sheet, cell=f.cell),
                 **written(act),
             }
             for f in checked.figures
@@ -182,5 +190,5 @@ def settle(row: IntakeRow, *, kind: str, state: IntakeState, reason: str = "", p
     """Say what became of a mail."""
     row.kind = kind
     row.state = state
-    row.reason = reason[:500]
-    row.problems = list(problems)
+    row.reason = fitting(IntakeRow, reason=reason)["reason"]
+    row.problems = [keepable(problem) for problem in problems]

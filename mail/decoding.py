@@ -86,14 +86,17 @@ def decode_parameter(header: bytes, name: str) -> str:
     """
     header = re.sub(rb"\r?\n(?=[ \t])", b"", header)
     key = re.escape(name.encode())
-    segments = re.findall(rb";\s*" + key + rb"\*(\d+)?(\*)?\s*=\s*(\"[^\"]*\"|[^;]*)", header, re.IGNORECASE)
-    if segments:
-        return _joined(segments)
-    plain = re.search(rb";\s*" + key + rb"\s*=\s*(\"((?:[^\"\\]|\\.)*)\"|[^;]*)", header, re.IGNORECASE)
-    if plain is None:
-        return ""
-    value = plain.group(2) if plain.group(2) is not None else plain.group(1).strip()
-    return decode_header(re.sub(rb"\\(.)", rb"\1", value))
+    segments = re.findall(rb";\s*" + key + rb"\*(\d{1,4})?(\*)?\s*=\s*(\"[^\"]*\"|[^;]*)", header, re.IGNORECASE)
+    return _joined(segments) if segments else decode_header(plain_parameter(header, name))
+
+
+def plain_parameter(header: bytes, name: str) -> bytes:
+    """Return a parameter of a header as it stands there, quotes taken off; empty if it is not there."""
+    key = re.escape(name.encode())
+    found = re.search(rb";\s*" + key + rb"\s*=\s*(\"((?:[^\"\\]|\\.)*)\"|[^;]*)", header, re.IGNORECASE)
+    if found is None:
+        return b""
+    return found.group(1).strip() if found.group(2) is None else re.sub(rb"\\(.)", rb"\1", found.group(2))
 
 
 def _joined(segments: list[tuple[bytes, bytes, bytes]]) -> str:

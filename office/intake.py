@@ -3,17 +3,25 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.orm import Session
 
 from documents.reading import UnreadableWorkbook, read_workbook
 from documents.sniff import FileKind, sniff
 from ledger.acts import Act
-from ledger.campaigns import count_soft_bounce, find_campaign, hear_of_contact, mark_contact_bad, written
+from ledger.campaigns import (
+    contacts_of,
+    count_soft_bounce,
+    find_campaign,
+    hear_of_contact,
+    mark_contact_bad,
+    written,
+)
 from ledger.outbox import Result, record
-from ledger.submissions import KeptFile, is_fetched, record_file, settle, waiting_intake
+from ledger.submissions import KeptFile, fitting, is_fetched, record_file, settle, waiting_intake
 from ledger.tables import (
     CampaignRow,
     ContactRow,
@@ -33,6 +41,10 @@ from office.handin import HandIn, IncomingFile, take_in
 from office.premises import Premises
 
 BATCH = 50
+LONGEST_UID = 200  # of a mail's name in its mailbox, as the ledger keeps it
+RETURNED_MAIL = "returned mail"
+# The ledger or the disk is at fault, not the mail at hand: it waits.
+NOT_THE_MAIL = (OperationalError, InterfaceError, InternalError, OSError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,34 +73,68 @@ def fetch_mail(premises: Premises, act: Act) -> int:
     mailbox = premises.intake_address
     for mail in read_new(premises.maildir, received_by=premises.received_by):
         with premises.ledger.writing() as session:
-            if not is_fetched(session, mailbox, "", mail.uid):
-                _record_intake(session, premises, act, mailbox, mail)
+            if not is_fetched(session, mailbox, "", _uid(mail)):
+                _record_safely(session, premises, act, mailbox, mail)
                 fetched += 1
         mark_taken(premises.maildir, mail.uid)
     return fetched
 
 
-def _record_intake(session: Session, premises: Premises, act: Act, mailbox: str, fetched: Fetched) -> None:
-    mail = parse_mail(fetched.raw)
-    match = find_sender(session, premises, mail)
-    party = session.get(PartyRow, match.party_id) if match.party_id is not None else None
-    row = IntakeRow(
+def _uid(fetched: Fetched) -> str:
+    """Return a mail's name in its mailbox as the ledger keeps it; of one that is too long or odd, a name made of it."""
+    kept = fetched.uid.encode("utf-8", "surrogateescape")
+    plain = len(kept) <= LONGEST_UID and kept.decode("utf-8", "replace") == fetched.uid
+    return fetched.uid if plain else f"sha256:{sha256(kept).hexdigest()}"
+
+
+def _record_safely(session: Session, premises: Premises, act: Act, mailbox: str, fetched: Fetched) -> None:
+    """Record one mail; one that breaks our own code is kept by its bytes for a person, and does not stop the others."""
+    try:
+        with session.begin_nested():
+            _record_intake(session, premises, act, mailbox, fetched)
+    except NOT_THE_MAIL:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever a mail can break, it is fetched
+        row = _intake_row(premises, act, mailbox, fetched)
+        settle(row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason=_could_not(error))
+        session.add(row)
+
+
+def _intake_row(premises: Premises, act: Act, mailbox: str, fetched: Fetched) -> IntakeRow:
+    """Return a row with what is known of a mail before it is read."""
+    return IntakeRow(
         mailbox=mailbox,
-        uid=fetched.uid,
+        uid=_uid(fetched),
         raw_sha256=premises.files.put(fetched.raw),
         size=len(fetched.raw),
         received_at=fetched.received_at,
-        from_address=mail.from_address[:320],
-        subject=mail.subject[:500],
-        message_id=mail.message_id[:500],
-        campaign_id=party.campaign_id if party else None,
-        party_id=party.id if party else None,
-        matched_by=match.by,
-        from_known=party is not None and hear_of_contact(session, party.id, mail.from_address),
         problems=[],
         **written(act),
     )
-    if party is None:
+
+
+def _could_not(error: Exception) -> str:
+    told = error.orig if isinstance(error, DBAPIError) else error  # without the statement and its parameters
+    return f"could not be read: {type(told).__name__}: {told}"
+
+
+def _record_intake(session: Session, premises: Premises, act: Act, mailbox: str, fetched: Fetched) -> None:
+    mail = parse_mail(fetched.raw)
+    match = find_sender(session, premises, mail)
+    bounce = read_bounce(mail, fetched.raw) if match.message is None else None
+    if bounce is not None and (returned := _returned(session, fetched.raw)) is not None:
+        match = Match(party_id=returned.party_id, message=returned, by=RETURNED_MAIL)
+    party = session.get(PartyRow, match.party_id) if match.party_id is not None else None
+    row = _intake_row(premises, act, mailbox, fetched)
+    texts = fitting(IntakeRow, from_address=mail.from_address, subject=mail.subject, message_id=mail.message_id)
+    for name, text in {**texts, "matched_by": match.by}.items():
+        setattr(row, name, text)
+    if party is not None:
+        row.campaign_id, row.party_id = party.campaign_id, party.id
+        row.from_known = hear_of_contact(session, party.id, mail.from_address)
+    elif bounce is not None:
+        _settle_unknown_bounce(row, bounce)
+    else:
         settle(row, kind=IntakeKind.UNMATCHED, state=IntakeState.QUEUED, reason="no token and no known sender")
     session.add(row)
     session.flush()
@@ -158,11 +204,10 @@ def _handle_safely(session: Session, premises: Premises, act: Act, row: IntakeRo
     try:
         with session.begin_nested():
             return handle_mail(session, premises, act, row)
-    except (SQLAlchemyError, OSError):
-        raise  # the ledger or the disk is at fault, not the mail: it waits
+    except NOT_THE_MAIL:
+        raise
     except Exception as error:  # noqa: BLE001  whatever a mail can break, nothing of it is recorded
-        reason = f"could not be read: {type(error).__name__}: {error}"
-        settle(row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason=reason)
+        settle(row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason=_could_not(error))
         return None
 
 
@@ -174,17 +219,22 @@ def handle_mail(session: Session, premises: Premises, act: Act, row: IntakeRow) 
     if bounce is not None:
         _take_bounce(session, premises, act, row, mail, bounce)
         return None
-    if not mail.attachments:
-        if is_auto_reply(mail):
-            settle(row, kind=IntakeKind.AUTO_REPLY, state=IntakeState.DONE, reason="automatic reply without attachment")
-        else:
-            settle(row, kind=IntakeKind.QUESTION, state=IntakeState.QUEUED, reason="text without attachment")
-        return None
     if is_auto_reply(mail):
-        _keep_attachments(session, premises, act, row, mail)
-        settle(row, kind=IntakeKind.AUTO_REPLY, state=IntakeState.QUEUED, reason="automatic reply with attachment")
+        if mail.attachments:
+            _keep_attachments(session, premises, act, row, mail)
+            reason = "automatic reply with attachment"
+            settle(row, kind=IntakeKind.AUTO_REPLY, state=IntakeState.QUEUED, reason=reason)
+        else:
+            reason = "automatic reply without attachment"
+            settle(row, kind=IntakeKind.AUTO_REPLY, state=IntakeState.DONE, reason=reason)
         return None
-    return _take_hand_in(session, premises, act, row, mail)
+    if mail.attachments:
+        return _take_hand_in(session, premises, act, row, mail)
+    if mail.faults:
+        settle(row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason="; ".join(mail.faults))
+    else:
+        settle(row, kind=IntakeKind.QUESTION, state=IntakeState.QUEUED, reason="text without attachment")
+    return None
 
 
 def _take_hand_in(session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail) -> str | None:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from ledger import outbox, senders
 from ledger.acts import Act
 from ledger.campaigns import advance, contacts_of, mark_contact_bad
+from ledger.engine import take_the_pen
 from ledger.facts import Address
 from ledger.outbox import HEAD, Claim, Item, NewMessage, Place, Result, Waiting
 from ledger.tables import ContactRow, MessageRow, MessageState
@@ -100,74 +101,33 @@ def claim_shard(
     after: Place = HEAD,
     only_lanes: Collection[str] = (),
 ) -> Shard:
-    """Claim up to ``limit`` waiting messages: each is addressed, composed and dated from what is still live."""
+    """Claim up to ``limit`` waiting messages: each is addressed, composed and dated from what is still live.
+
+    First everything is decided and composed, then written: the session may be one that thinks first.
+    """
     senders.one_claim_at_a_time(session)
     row, book = open_book(session, campaign)
-    advance(act, row, rehearsal=premises.rehearsal)
     messages = outbox.waiting(session, row.id, act, after=after, limit=limit, only_lanes=only_lanes)
     if not messages:
         return Shard(campaign=campaign, campaign_id=row.id)
     gate = Gate(session, premises, act, row, book, sender)
     gate.look_at(messages)
     composer = Composer(session, premises, act, row, messages)
-    claims: list[Claim] = []
-    envelopes: list[Envelope] = []
-    unsent: dict[int, Unsent] = {}
-    ended: dict[int, Unsent] = {}
-    dead: list[Item] = []
-    full: dict[int, str] = {}
+    draft = _Draft()
     for message in messages:
-        named, live = composer.items(message)
-        over = gate.over(message, named=len(named), live=len(live))
-        verdict = over or gate.verdict(message)
-        if isinstance(verdict, Unsent):
-            (ended if verdict in _ENDS else unsent)[message.id] = verdict
-            if verdict is Unsent.LANE_FULL:
-                full[message.id] = gate.lane_of(message)
-            continue
-        to, lane = verdict
-        dated_at = message.dated_at or act.as_of
-        try:
-            composed = _again(premises, message, named, live, to) or composer.compose(message, live, to, dated_at)
-        except ValueError as error:  # a header that would break; this message must not hold up the others
-            ended[message.id] = Unsent.NOT_COMPOSED
-            outbox.retire(session, act, row.id, {message.id: (MessageState.REFUSED, f"cannot be composed: {error}")})
-            continue
-        dead.extend(item for item in named if item not in live)
-        claims.append(
-            Claim(
-                message_id=message.id,
-                contact_id=to.id,
-                address=to.address,
-                lane=lane.name,
-                subject=composed.subject,
-                dated_at=dated_at,
-                raw_sha256=composed.raw_sha256,
-                skeleton_sha256=composed.skeleton_sha256,
-                fields=composed.fields,
-            )
-        )
-        bounce_to = premises.tagged_address(sign("m", message.id, premises.secret))
-        envelopes.append(
-            Envelope(id=message.id, envelope_from=bounce_to, to=to.address, data=composed.data, lane=lane.name)
-        )
-    outbox.drop_items(session, dead)
-    outbox.note_lane(session, full)
-    outbox.retire(
-        session,
-        act,
-        row.id,
-        {id_: (_ENDS[why], str(why)) for id_, why in ended.items() if why is not Unsent.NOT_COMPOSED},
-    )
-    outbox.claim(session, act, row.id, sender, claims)
+        _consider(premises, act, gate, composer, message, draft)
+    if take_the_pen(session):
+        draft.keep(outbox.still_waiting(session, [m.id for m in messages]))
+    advance(act, row, rehearsal=premises.rehearsal)
+    draft.write(session, act, row.id, sender)
     return Shard(
         campaign=campaign,
         campaign_id=row.id,
-        envelopes=tuple(envelopes),
+        envelopes=tuple(draft.envelopes.values()),
         lanes=gate.lane_plans(),
-        unsent=unsent,
-        ended=ended,
-        full_lanes=frozenset(full.values()),
+        unsent=draft.unsent,
+        ended={id_: why for id_, (why, _) in draft.ended.items()},
+        full_lanes=frozenset(draft.full.values()),
         reached=messages[-1].place if len(messages) == limit else None,
     )
 
@@ -178,7 +138,72 @@ _ENDS = {
     Unsent.PAUSED: MessageState.SUPERSEDED,
     Unsent.NO_CONTACT: MessageState.REFUSED,
     Unsent.GIVEN_UP: MessageState.REFUSED,
+    Unsent.NOT_COMPOSED: MessageState.REFUSED,
 }
+
+
+@dataclass
+class _Draft:
+    """What is to become of the messages of a shard, before any of it is written."""
+
+    claims: dict[int, Claim] = field(default_factory=dict)
+    envelopes: dict[int, Envelope] = field(default_factory=dict)
+    unsent: dict[int, Unsent] = field(default_factory=dict)
+    ended: dict[int, tuple[Unsent, str]] = field(default_factory=dict)  # why, and in words for the record
+    dead: dict[int, list[Item]] = field(default_factory=dict)  # items to be dropped from a message
+    full: dict[int, str] = field(default_factory=dict)  # the lane that a message waits for
+
+    def keep(self, waiting: Collection[int]) -> None:
+        """Forget the messages that others have touched meanwhile."""
+        for part in (self.claims, self.envelopes, self.unsent, self.ended, self.dead, self.full):
+            for id_ in set(part) - set(waiting):
+                del part[id_]
+
+    def write(self, session: Session, act: Act, campaign_id: int, sender: str) -> None:
+        """Put everything on record."""
+        outbox.drop_items(session, [item for items in self.dead.values() for item in items])
+        outbox.note_lane(session, self.full)
+        ends = {id_: (_ENDS[why], words[:300]) for id_, (why, words) in self.ended.items()}
+        outbox.retire(session, act, campaign_id, ends)
+        outbox.claim(session, act, campaign_id, sender, list(self.claims.values()))
+
+
+def _consider(premises: Premises, act: Act, gate: Gate, composer: Composer, message: Waiting, draft: _Draft) -> None:
+    """Decide over one message, and compose it if it may leave."""
+    named, live = composer.items(message)
+    verdict = gate.over(message, named=len(named), live=len(live)) or gate.verdict(message)
+    if isinstance(verdict, Unsent):
+        if verdict in _ENDS:
+            draft.ended[message.id] = verdict, str(verdict)
+        else:
+            draft.unsent[message.id] = verdict
+        if verdict is Unsent.LANE_FULL:
+            draft.full[message.id] = gate.lane_of(message)
+        return
+    to, lane = verdict
+    dated_at = message.dated_at or act.as_of
+    try:
+        composed = _again(premises, message, named, live, to) or composer.compose(message, live, to, dated_at)
+    except ValueError as error:  # a header that would break; this message must not hold up the others
+        draft.ended[message.id] = Unsent.NOT_COMPOSED, f"cannot be composed: {error}"
+        return
+    if len(live) < len(named):
+        draft.dead[message.id] = [item for item in named if item not in live]
+    draft.claims[message.id] = Claim(
+        message.id,
+        to.id,
+        to.address,
+        lane.name,
+        composed.subject,
+        dated_at,
+        composed.raw_sha256,
+        composed.skeleton_sha256,
+        composed.fields,
+    )
+    bounce_to = premises.tagged_address(sign("m", message.id, premises.secret))
+    draft.envelopes[message.id] = Envelope(
+        id=message.id, envelope_from=bounce_to, to=to.address, data=composed.data, lane=lane.name
+    )
 
 
 def _again(
@@ -297,7 +322,6 @@ def judge_abandoned(session: Session, act: Act) -> dict[str, int]:
 
     Where DATA had begun the message may have left: a receipt is tried once more, the others wait for a person.
     """
-    senders.one_claim_at_a_time(session)
     gone = senders.vanished(session, act.wall)
     live = senders.live(session, act.wall)
     judged = outbox.judge_abandoned(session, act, live)

@@ -24,6 +24,7 @@ from rules.forms import (
 from rules.numbers import NumberKind, read_number
 
 MAX_SHOWN = 60
+LARGEST = 10**15 - 1  # fifteen digits: neither a spreadsheet nor the ledger keeps more of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,12 +169,14 @@ def _judge_number(place: _Place) -> tuple[Figure | None, list[Finding]]:
 
 def _out_of_limits(place: _Place, value: float) -> Finding | None:
     low, high = place.constraints.minimum, place.constraints.maximum
+    low = -LARGEST if low is None else max(low, -LARGEST)
+    high = LARGEST if high is None else min(high, LARGEST)
     if place.type is FieldType.INTEGER and not isinstance(value, int):
         return place.finding(Severity.MUST, FindingCode.NOT_WHOLE)
-    if low is not None and value < low:
-        return place.finding(Severity.MUST, FindingCode.TOO_SMALL, expected=f"{low:g}")
-    if high is not None and value > high:
-        return place.finding(Severity.MUST, FindingCode.TOO_LARGE, expected=f"{high:g}")
+    if value < low:
+        return place.finding(Severity.MUST, FindingCode.TOO_SMALL, expected=f"{low:.15g}")
+    if value > high:
+        return place.finding(Severity.MUST, FindingCode.TOO_LARGE, expected=f"{high:.15g}")
     return None
 
 

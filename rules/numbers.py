@@ -1,5 +1,6 @@
 """Numbers as people write them: exact, written otherwise, approximate, or not there at all. Never a silent 0."""
 
+import math
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ EMPTY_LIKE = frozenset({"无", "/", "-", "—", "--", "——", "没有", "暂�
 ABOUT = re.compile(r"^(大?约|近|超过?|将近|不足|至少|共约|逾|~|≈|>|<)|(余|多|左右|上下|以上|以内|几)")
 MEASURE = "场次人户份个条篇块张册家名件部期台辆项处幅"
 PLAIN = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
-MIXED = re.compile(r"(?:\d+(?:\.\d+)?[千百万亿]?)+")
+MIXED = re.compile(r"(?:\d+(?:\.\d+)?[千百万亿])+(?:\d+(?:\.\d+)?)?")
 CHINESE = re.compile(r"[〇零一二两三四五六七八九十百千万亿]+")
+LONGEST = 60  # characters; what is longer is prose, or a row of digits that no quantity has
 
 
 class NumberKind(StrEnum):
@@ -40,7 +42,7 @@ def read_number(raw: object) -> NumberRead:
     """Read a cell's raw value as a number."""
     if raw is None:
         return NumberRead(kind=NumberKind.BLANK, value=None, shown="")
-    if isinstance(raw, bool):
+    if isinstance(raw, bool) or (isinstance(raw, float) and not math.isfinite(raw)):
         return NumberRead(kind=NumberKind.NOT_A_NUMBER, value=None, shown=str(raw))
     if isinstance(raw, int | float):
         return NumberRead(kind=NumberKind.EXACT, value=_tidy(raw), shown=str(raw))
@@ -54,6 +56,8 @@ def _read_text(shown: str) -> NumberRead:
     text = re.sub(r"\s+", "", unicodedata.normalize("NFKC", shown))
     if not text:
         return NumberRead(kind=NumberKind.BLANK, value=None, shown="")
+    if len(text) > LONGEST:
+        return NumberRead(kind=NumberKind.NOT_A_NUMBER, value=None, shown=shown)
     if text.lower() in EMPTY_LIKE:
         return NumberRead(kind=NumberKind.EMPTY_LIKE, value=0, shown=shown)
     about = ABOUT.search(text) is not None

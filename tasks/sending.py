@@ -159,14 +159,12 @@ class Sender:
         return self._in_thread
 
     def _claim(self, campaign: str, limit: int, after: Place, only_lanes: Collection[str]) -> Shard:
-        with self._premises.ledger.writing() as session:
-            act = self._act()
-            if not senders.renew_lease(session, self.name, act.wall):  # struck off while we were suspended
-                senders.sign_on(session, act, self.name, host=socket.gethostname(), pid=os.getpid())
+        self._renew()
+        with self._premises.ledger.thinking_first() as session:
             return claim_shard(
                 session,
                 self._premises,
-                act,
+                self._act(),
                 campaign,
                 sender=self.name,
                 limit=limit,
@@ -192,8 +190,11 @@ class Sender:
             await asyncio.to_thread(self._renew)
 
     def _renew(self) -> None:
+        """Let the lease run on; take a new one if we were struck off, as after the machine was suspended."""
         with self._premises.ledger.writing() as session:
-            senders.renew_lease(session, self.name, datetime.now(UTC))
+            act = self._act()
+            if not senders.renew_lease(session, self.name, act.wall):
+                senders.sign_on(session, act, self.name, host=socket.gethostname(), pid=os.getpid())
 
 
 class _Sending:
