@@ -61,9 +61,14 @@ _CLAIM = Bulk(
 )
 _MARK_DATA = Bulk(
     update(_messages)
-    .where(_messages.c.id == bindparam("b_id"), _messages.c.claimed_by == bindparam("b_sender"), text(IS_CLAIMED))
+    .where(
+        _messages.c.id == bindparam("b_id"),
+        _messages.c.claimed_by == bindparam("b_sender"),
+        # A parameter, lest PostgreSQL read the index of all that is claimed, and was, for each of them.
+        _messages.c.state == bindparam("b_state"),
+    )
     .values(data_at=bindparam("b_at")),
-    ("b_at", "b_id", "b_sender"),
+    ("b_at", "b_id", "b_sender", "b_state"),
 )
 _record = (
     update(_messages)
@@ -309,7 +314,9 @@ def mark_data(session: Session, act: Act, sender: str, message_ids: Collection[i
     """
     if not message_ids:
         return frozenset()
-    if _MARK_DATA.run(session, [(act.wall, id_, sender) for id_ in message_ids]) == len(message_ids):
+    if _MARK_DATA.run(session, [(act.wall, id_, sender, MessageState.CLAIMED) for id_ in message_ids]) == len(
+        message_ids
+    ):
         return frozenset()
     with_us = select(_messages.c.id).where(
         _messages.c.id.in_(message_ids),
@@ -501,3 +508,30 @@ def ambiguous(session: Session, campaign_id: int | None = None) -> list[MessageR
     if campaign_id is not None:
         query = query.where(MessageRow.campaign_id == campaign_id)
     return list(session.scalars(query))
+
+
+def requeue_held(session: Session, act: Act, lane: str, grounds: str) -> int:
+    """Return the messages that a lane's refusal holds to the queue, now that it is released; return how many."""
+    query = (
+        select(_messages.c.id, _messages.c.campaign_id, _messages.c.tries, _messages.c.address)
+        .where(_messages.c.state == MessageState.HELD, _messages.c.lane == lane)
+        .order_by(_messages.c.id)
+    )
+    by_campaign: dict[int, list[Result]] = {}
+    for id_, campaign_id, tries, address in session.execute(query.with_for_update()):
+        why = f"the lane {lane} was released: {grounds}"
+        result = Result(message_id=id_, state=_before(tries), text=why, address=address, lane=lane)
+        by_campaign.setdefault(campaign_id, []).append(result)
+    for campaign_id, results in by_campaign.items():
+        record(session, act, campaign_id, results)
+    return sum(map(len, by_campaign.values()))
+
+
+def record_arrival(session: Session, act: Act, message: MessageRow, why: str) -> None:
+    """Put on record that an ambiguous message did arrive: sent, at the moment at which it was tried."""
+    tried_at = message.sent_as_of
+    arrived = Result(
+        message_id=message.id, state=MessageState.SENT, text=why, address=message.address, lane=message.lane
+    )
+    record(session, act, message.campaign_id, [arrived])
+    session.execute(update(_messages).where(_messages.c.id == message.id).values(sent_as_of=tried_at))

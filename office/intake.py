@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from documents.reading import UnreadableWorkbook, read_workbook
@@ -42,9 +43,9 @@ from office.premises import Premises
 
 BATCH = 50
 LONGEST_UID = 200  # of a mail's name in its mailbox, as the ledger keeps it
-RETURNED_MAIL = "returned mail"
+ANSWERED_ID, RETURNED_ID = "reply", "returned mail"  # found by a Message-ID alone, which is not signed
 # The ledger or the disk is at fault, not the mail at hand: it waits.
-NOT_THE_MAIL = (OperationalError, InterfaceError, InternalError, OSError)
+NOT_THE_MAIL = (OperationalError, InterfaceError, InternalError, ProgrammingError, OSError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,28 +90,24 @@ def _uid(fetched: Fetched) -> str:
 
 def _record_safely(session: Session, premises: Premises, act: Act, mailbox: str, fetched: Fetched) -> None:
     """Record one mail; one that breaks our own code is kept by its bytes for a person, and does not stop the others."""
+    known = {
+        "mailbox": mailbox,
+        "uid": _uid(fetched),
+        "raw_sha256": premises.files.put(fetched.raw),
+        "size": len(fetched.raw),
+        "received_at": fetched.received_at,
+        "problems": [],
+        **written(act),
+    }
     try:
         with session.begin_nested():
-            _record_intake(session, premises, act, mailbox, fetched)
+            _record_intake(session, premises, act, fetched.raw, known)
     except NOT_THE_MAIL:
         raise
     except Exception as error:  # noqa: BLE001  whatever a mail can break, it is fetched
-        row = _intake_row(premises, act, mailbox, fetched)
+        row = IntakeRow(**known)
         settle(row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason=_could_not(error))
         session.add(row)
-
-
-def _intake_row(premises: Premises, act: Act, mailbox: str, fetched: Fetched) -> IntakeRow:
-    """Return a row with what is known of a mail before it is read."""
-    return IntakeRow(
-        mailbox=mailbox,
-        uid=_uid(fetched),
-        raw_sha256=premises.files.put(fetched.raw),
-        size=len(fetched.raw),
-        received_at=fetched.received_at,
-        problems=[],
-        **written(act),
-    )
 
 
 def _could_not(error: Exception) -> str:
@@ -118,23 +115,24 @@ def _could_not(error: Exception) -> str:
     return f"could not be read: {type(told).__name__}: {told}"
 
 
-def _record_intake(session: Session, premises: Premises, act: Act, mailbox: str, fetched: Fetched) -> None:
-    mail = parse_mail(fetched.raw)
+def _record_intake(session: Session, premises: Premises, act: Act, raw: bytes, known: Mapping[str, Any]) -> None:
+    mail = parse_mail(raw)
     match = find_sender(session, premises, mail)
-    bounce = read_bounce(mail, fetched.raw) if match.message is None else None
-    if bounce is not None and (returned := _returned(session, fetched.raw)) is not None:
-        match = Match(party_id=returned.party_id, message=returned, by=RETURNED_MAIL)
+    bounce = read_bounce(mail, raw) if match.message is None else None
+    if bounce is not None and (returned := _returned(session, raw)) is not None:
+        match = Match(party_id=returned.party_id, message=returned, by=RETURNED_ID)
     party = session.get(PartyRow, match.party_id) if match.party_id is not None else None
-    row = _intake_row(premises, act, mailbox, fetched)
-    texts = fitting(IntakeRow, from_address=mail.from_address, subject=mail.subject, message_id=mail.message_id)
-    for name, text in {**texts, "matched_by": match.by}.items():
-        setattr(row, name, text)
-    if party is not None:
-        row.campaign_id, row.party_id = party.campaign_id, party.id
-        row.from_known = hear_of_contact(session, party.id, mail.from_address)
-    elif bounce is not None:
+    row = IntakeRow(
+        **known,
+        **fitting(IntakeRow, from_address=mail.from_address, subject=mail.subject, message_id=mail.message_id),
+        campaign_id=party.campaign_id if party else None,
+        party_id=party.id if party else None,
+        matched_by=match.by,
+        from_known=party is not None and hear_of_contact(session, party.id, mail.from_address),
+    )
+    if party is None and bounce is not None:
         _settle_unknown_bounce(row, bounce)
-    else:
+    elif party is None:
         settle(row, kind=IntakeKind.UNMATCHED, state=IntakeState.QUEUED, reason="no token and no known sender")
     session.add(row)
     session.flush()
@@ -152,7 +150,7 @@ def find_sender(session: Session, premises: Premises, mail: IncomingMail) -> Mat
             return match
         message = session.scalar(select(MessageRow).where(MessageRow.message_id == reference)) if reference else None
         if message is not None:
-            return Match(party_id=message.party_id, message=message, by="reply")
+            return Match(party_id=message.party_id, message=message, by=ANSWERED_ID)
     if match := _by_token(session, premises, mail.subject, "subject"):
         return match
     for attachment in mail.attachments:
@@ -220,20 +218,16 @@ def handle_mail(session: Session, premises: Premises, act: Act, row: IntakeRow) 
         _take_bounce(session, premises, act, row, mail, bounce)
         return None
     if is_auto_reply(mail):
-        if mail.attachments:
-            _keep_attachments(session, premises, act, row, mail)
-            reason = "automatic reply with attachment"
-            settle(row, kind=IntakeKind.AUTO_REPLY, state=IntakeState.QUEUED, reason=reason)
-        else:
-            reason = "automatic reply without attachment"
-            settle(row, kind=IntakeKind.AUTO_REPLY, state=IntakeState.DONE, reason=reason)
+        _keep_attachments(session, premises, act, row, mail)
+        state = IntakeState.QUEUED if mail.attachments or mail.faults else IntakeState.DONE
+        reason = f"automatic reply {'with' if mail.attachments else 'without'} attachment"
+        settle(row, kind=IntakeKind.AUTO_REPLY, state=state, reason="; ".join((reason, *mail.faults)))
         return None
     if mail.attachments:
         return _take_hand_in(session, premises, act, row, mail)
-    if mail.faults:
-        settle(row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason="; ".join(mail.faults))
-    else:
-        settle(row, kind=IntakeKind.QUESTION, state=IntakeState.QUEUED, reason="text without attachment")
+    kind = IntakeKind.UNREADABLE if mail.faults else IntakeKind.QUESTION
+    reason = "; ".join(("text without attachment", *mail.faults))
+    settle(row, kind=kind, state=IntakeState.QUEUED, reason=reason)
     return None
 
 
@@ -249,17 +243,11 @@ def _take_hand_in(session: Session, premises: Premises, act: Act, row: IntakeRow
         entered_by=f"unit:{party.code}",
     )
     taken = take_in(session, premises, act, hand_in)
+    kind, reasons = IntakeKind.HAND_IN if taken.recorded else IntakeKind.UNREADABLE, taken.reasons
     if taken.notice is None:
-        settle(row, kind=IntakeKind.DUPLICATE, state=IntakeState.DONE, reason="handed in before, byte for byte")
-        return None
-    queued = bool(taken.problems)
-    settle(
-        row,
-        kind=IntakeKind.HAND_IN if taken.recorded else IntakeKind.UNREADABLE,
-        state=IntakeState.QUEUED if queued else IntakeState.DONE,
-        reason="; ".join(taken.reasons),
-        problems=taken.problems,
-    )
+        kind, reasons = IntakeKind.DUPLICATE, ("handed in before, byte for byte",)
+    state = IntakeState.QUEUED if taken.problems or mail.faults else IntakeState.DONE
+    settle(row, kind=kind, state=state, reason="; ".join((*reasons, *mail.faults)), problems=taken.problems)
     return taken.notice
 
 
@@ -268,42 +256,59 @@ def _take_bounce(
 ) -> None:
     """Settle a delivery report: a hard one marks message and contact, a soft one is counted, a delayed one noted.
 
-    Only a report on a mail of ours, that names the address the mail went to, is believed.
+    Only a report on a mail of ours, that names the address the mail went to, is believed. With our signed token it
+    need not name any.
     """
-    note = f"{bounce.kind}: {bounce.status or ''} {bounce.diagnostic}".strip()
+    note = _note(bounce)
+    match = find_sender(session, premises, mail)
+    message = match.message or _returned(session, premises.files.get(row.raw_sha256))
     if bounce.kind is BounceKind.DELAYED:
         settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.DONE, reason=note)
-        return
-    message = find_sender(session, premises, mail).message or _named_in(session, premises, row)
-    if message is None:
-        settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.QUEUED, reason=f"which mail bounced is not known; {note}")
-        return
-    if not concerns(bounce, message.address or ""):
+    elif message is None:
+        _settle_unknown_bounce(row, bounce)
+    elif not concerns(bounce, message.address or ""):
         reason = f"it speaks of {bounce.recipient}, but the mail went to {message.address}; {note}"
         settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.QUEUED, reason=reason)
+    elif not bounce.recipient and (match.message is None or match.by == ANSWERED_ID):
+        reason = f"it bears no token of ours and names no address; {note}"
+        settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.QUEUED, reason=reason)
+    elif message.state in (MessageState.BOUNCED, MessageState.REFUSED):
+        settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.DONE, reason=f"known before; {note}")
+    else:
+        _believe(session, premises, act, message, bounce)
+        settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.DONE, reason=note)
+
+
+def _note(bounce: Bounce) -> str:
+    return f"{bounce.kind}: {bounce.status or ''} {bounce.diagnostic}".strip()
+
+
+def _settle_unknown_bounce(row: IntakeRow, bounce: Bounce) -> None:
+    """Settle a report on a mail that is not known: a person looks, unless it is only late."""
+    state = IntakeState.DONE if bounce.kind is BounceKind.DELAYED else IntakeState.QUEUED
+    settle(row, kind=IntakeKind.BOUNCE, state=state, reason=f"which mail bounced is not known; {_note(bounce)}")
+
+
+def _believe(session: Session, premises: Premises, act: Act, message: MessageRow, bounce: Bounce) -> None:
+    """Draw the consequences of a report for the message and for every contact of the party at its address."""
+    note = _note(bounce)
+    at_fault = [c for c in contacts_of(session, message.party_id) if c.address == message.address]
+    if bounce.kind is not BounceKind.HARD:
+        for contact in at_fault:
+            count_soft_bounce(session, act, contact, note)
         return
-    contact = session.get(ContactRow, message.contact_id) if message.contact_id is not None else None
-    if bounce.kind is BounceKind.HARD:
-        _take_hard_bounce(session, premises, act, message, contact, note)
-    elif contact is not None:
-        count_soft_bounce(session, act, contact, note)
-    settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.DONE, reason=note)
-
-
-def _take_hard_bounce(
-    session: Session, premises: Premises, act: Act, message: MessageRow, contact: ContactRow | None, note: str
-) -> None:
     if message.state in (MessageState.SENT, MessageState.AMBIGUOUS):
         result = Result(message_id=message.id, state=MessageState.BOUNCED, text=note, address=message.address)
         record(session, act, message.campaign_id, [result])
-    if contact is not None:
+        session.expire(message)  # a second report on it may lie in the same batch
+    for contact in at_fault:
         mark_contact_bad(session, act, contact, note)
     alert_staff(session, premises, act, session.get_one(CampaignRow, message.campaign_id).key, CONTACTS)
 
 
-def _named_in(session: Session, premises: Premises, row: IntakeRow) -> MessageRow | None:
-    """Return the mail whose Message-ID stands in the returned part: some providers rewrite the envelope."""
-    original = original_message_id(premises.files.get(row.raw_sha256))
+def _returned(session: Session, raw: bytes) -> MessageRow | None:
+    """Return the mail whose Message-ID stands in what a report returns: some providers rewrite the envelope."""
+    original = original_message_id(raw)
     return session.scalar(select(MessageRow).where(MessageRow.message_id == original)) if original else None
 
 

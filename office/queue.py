@@ -6,7 +6,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger.errors import UnknownParty
+from ledger.outbox import ambiguous
 from ledger.tables import AuditRow, CampaignRow, IntakeRow, IntakeState, PartyRow
+from office.mailbook import DASH, local, one_line
+from office.rulebook import rulebook_of
 
 SHOWN = 160
 
@@ -33,6 +36,26 @@ def waiting_for_a_person(session: Session) -> list[tuple[str, ...]]:
         )
         for row, key, code, name in session.execute(query)
     ]
+
+
+def ambiguous_mails(session: Session) -> list[tuple[str, ...]]:
+    """Return the mails of which nobody can tell whether they left, oldest first, as lines of text."""
+    lines = []
+    for message in ambiguous(session):
+        party = session.get_one(PartyRow, message.party_id)
+        campaign = session.get_one(CampaignRow, message.campaign_id)
+        tried_at = message.sent_as_of or message.as_of
+        lines.append(
+            (
+                str(message.id),
+                f"{party.code} {party.name}",
+                message.notice,
+                local(tried_at, rulebook_of(campaign).zone),
+                message.address or DASH,
+                one_line(message.reason),
+            )
+        )
+    return lines
 
 
 def trail_of(session: Session, code: str, campaign: str | None) -> list[tuple[str, ...]]:

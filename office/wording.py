@@ -81,6 +81,13 @@ MAIL_KIND = {
     "question": "来信（无附件）",
 }
 
+# A stop put on sending, by its scope.
+STOP = {
+    "all": "全部邮件",
+    "campaign": "活动“{name}”",
+    "lane": "通道“{name}”",
+}
+STOPPED = "{scope}：{grounds}"
 TROUBLE = {
     "unreached": "没有可用的邮箱，请电话联系",
     "replaced": "登记的邮箱不可用，已改写下一联系人",

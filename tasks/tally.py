@@ -8,18 +8,24 @@ from datetime import datetime
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from prefect.artifacts import acreate_markdown_artifact
 
+from ledger.campaigns import find_campaign
 from office import wording
 from office.board import overall
+from office.contacts import Trouble, contact_troubles
 from office.intake import Collected
 from office.outbox import Delivered
 from office.planning import Planned
+from office.stops import stops_in_words
 from rules.rates import Totals
 from tasks.desk import premises
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """The counts of one run; plain values, so that the run's result can be read anywhere."""
+    """The counts of one run; plain values, so that the run's result can be read anywhere.
+
+    Beside them what needs a person: how many units no mail reaches, and what stops sending.
+    """
 
     campaign: str
     step: str
@@ -29,6 +35,8 @@ class Tally:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     unsent: Mapping[str, int] = field(default_factory=dict)
     skips: Mapping[str, int] = field(default_factory=dict)
+    unreached: int = 0
+    stops: tuple[str, ...] = ()
 
 
 async def publish_tally(
@@ -42,6 +50,7 @@ async def publish_tally(
 ) -> Tally:
     """Publish the run's counts under a key that stays the same from run to run, and return them."""
     planned, collected = planned or Planned(), collected or Collected()
+    unreached, stops = await asyncio.to_thread(_needs_a_person, campaign)
     answers = {notice: planned.planned.get(notice, 0) + count for notice, count in collected.answers.items()}
     tally = Tally(
         campaign=campaign,
@@ -52,12 +61,21 @@ async def publish_tally(
         outcomes=dict(delivered.outcomes),
         unsent=delivered.unsent_by_reason(),
         skips=dict(planned.skips),
+        unreached=unreached,
+        stops=stops,
     )
     markdown = await asyncio.to_thread(_markdown, tally)
     await acreate_markdown_artifact(
         markdown=markdown, key=f"tally-{campaign}-{step}", description=f"{wording.STEP[step]}：本次办理情况"
     )
     return tally
+
+
+def _needs_a_person(campaign: str) -> tuple[int, tuple[str, ...]]:
+    house = premises()
+    with house.ledger.reading() as session:
+        troubles = contact_troubles(session, find_campaign(session, campaign).id)
+        return sum(t.trouble is Trouble.UNREACHED for t in troubles), stops_in_words(session, house, campaign)
 
 
 def _markdown(tally: Tally) -> str:
@@ -72,12 +90,15 @@ def _markdown(tally: Tally) -> str:
     return templates.get_template("tally.md").render(
         step=wording.STEP[tally.step],
         campaign=title,
+        key=tally.campaign,
         moment=wording.moment_text(tally.as_of, zone),
         planned=_named(tally.planned, wording.NOTICE),
         mails=_named(tally.mails, wording.MAIL_KIND),
         outcomes=_named(tally.outcomes, wording.OUTCOME),
         unsent=_named(tally.unsent, wording.UNSENT),
         skips=_named(tally.skips, wording.SKIP),
+        unreached=tally.unreached,
+        stops=tally.stops,
         totals=_rates(totals),
     )
 
