@@ -1,7 +1,7 @@
 """Launch day: 10,000 notices from planning to all marked sent, against a bare loop that sends ready bytes.
 
-``python -m benchmarks.launch [--quick] [--full] [--only=sqlite|postgres]``. Both send the same bytes over 20 connections
-into Postfix smtp-sink, in processes of their own, in turn; medians of five. ``--full`` uses durability FULL.
+``python -m benchmarks.launch [--quick] [--full] [--only=sqlite|postgres]``. Both send the same bytes over 20
+connections into Postfix smtp-sink, in processes of their own, in turn; medians of five. ``--full`` uses FULL durability.
 """
 
 import asyncio
@@ -50,11 +50,12 @@ def send_all(folder: str, url: str, port: int, durability: str, *, plan: bool = 
         with house.ledger.writing() as session:
             plan_step(session, house, act, KEY, StepKind.LAUNCH)
     relay = SmtpServer(host="127.0.0.1", port=port, tls="none", local_hostname="office.example")
-    in_thread = not url.startswith("sqlite") or durability == "FULL"
+    served = not url.startswith("sqlite")
+    in_thread = served or durability == "FULL"
 
     async def drain() -> None:
         async with OwnLoop() as loop:
-            sender = Sender(house, relay, act.again, commit_in_thread=in_thread)
+            sender = Sender(house, relay, act.again, commit_in_thread=in_thread, claim_ahead=served)
             await loop.run(sender.sign_on())
             place: Place | None = HEAD
             while place is not None:

@@ -51,7 +51,7 @@ class OwnLoop:
         try:
             return await asyncio.shield(waiter)
         except asyncio.CancelledError:
-            self._loop.call_soon_threadsafe(lambda: tasks[0].cancel())
+            self._loop.call_soon_threadsafe(tasks[0].cancel)
             with suppress(asyncio.CancelledError, Exception):
                 await waiter
             raise

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 from uuid import uuid4
 
 from ledger import senders
@@ -53,6 +53,15 @@ def fewer_collections() -> Iterator[None]:
         gc.set_threshold(*usual)
 
 
+class _Wanted(NamedTuple):
+    """A shard asked for."""
+
+    campaign: str
+    limit: int
+    after: Place
+    only_lanes: tuple[str, ...]
+
+
 class Sender:
     """One sender. A context manager: it signs on with a lease, and signs off.
 
@@ -60,14 +69,26 @@ class Sender:
     """
 
     def __init__(
-        self, premises: Premises, relay: SmtpServer, act: Callable[[], Act], *, commit_in_thread: bool = True
+        self,
+        premises: Premises,
+        relay: SmtpServer,
+        act: Callable[[], Act],
+        *,
+        commit_in_thread: bool = True,
+        claim_ahead: bool = False,
     ) -> None:
-        """Prepare; ``act`` gives the act in whose name a commit is written, its wall time now."""
+        """Prepare; ``act`` gives the act in whose name a commit is written, its wall time now.
+
+        ``commit_in_thread`` keeps commits that wait for a disk or a server off the event loop; ``claim_ahead`` claims
+        the next shard while one is being sent, where claiming is in nobody's way.
+        """
         self.name = uuid4().hex
         self._premises = premises
         self._relay = relay
         self._act = act
         self._in_thread = commit_in_thread
+        self._claims_ahead = claim_ahead
+        self._ahead: tuple[_Wanted, asyncio.Task[Shard]] | None = None
         self._pools: dict[str, tuple[LanePlan, SmtpPool]] = {}
         self._stack = AsyncExitStack()
         self._asks_at = datetime.min.replace(tzinfo=UTC)
@@ -96,6 +117,7 @@ class Sender:
         if self._heart is not None:
             self._heart.cancel()
         try:
+            await self._drop_what_was_claimed_ahead()
             await self._stack.aclose()
         finally:
             self._sign_off()
@@ -104,7 +126,11 @@ class Sender:
         self, campaign: str, *, limit: int, after: Place = HEAD, only_lanes: Collection[str] = ()
     ) -> Delivered:
         """Claim a shard, send it, and return what came of it when all of it is committed."""
-        shard = await asyncio.to_thread(self._claim, campaign, limit, after, only_lanes)
+        wanted = _Wanted(campaign, limit, after, tuple(only_lanes))
+        shard = await self._next_shard(wanted)
+        if self._claims_ahead and shard.reached is not None:
+            beyond = wanted._replace(after=shard.reached)
+            self._ahead = beyond, asyncio.create_task(asyncio.to_thread(self._claim, beyond))
         sending = _Sending(self, shard)
         if shard.envelopes:
             await sending.run()
@@ -115,6 +141,24 @@ class Sender:
             full_lanes=shard.full_lanes,
             reached=shard.reached,
         )
+
+    async def _next_shard(self, wanted: "_Wanted") -> Shard:
+        if self._ahead is not None and self._ahead[0] == wanted:
+            claiming = self._ahead[1]
+            shard = await asyncio.shield(claiming)
+            self._ahead = None
+            return shard
+        await self._drop_what_was_claimed_ahead()
+        return await asyncio.to_thread(self._claim, wanted)
+
+    async def _drop_what_was_claimed_ahead(self) -> None:
+        """Return what was claimed ahead and is not asked for to the queue."""
+        if self._ahead is not None:
+            shard = await self._ahead[1]
+            self._ahead = None
+            if shard.envelopes:
+                ids = [envelope.id for envelope in shard.envelopes]
+                await asyncio.to_thread(self.give_back, shard.campaign, ids, "not sent: claimed ahead in vain")
 
     async def pool(self, lane: str, plan: LanePlan) -> SmtpPool:
         """Return the connections of a lane, opened once and kept from shard to shard while the lane's plan stays."""
@@ -158,18 +202,18 @@ class Sender:
         """Whether a commit is kept off the event loop."""
         return self._in_thread
 
-    def _claim(self, campaign: str, limit: int, after: Place, only_lanes: Collection[str]) -> Shard:
+    def _claim(self, wanted: "_Wanted") -> Shard:
         self._renew()
         with self._premises.ledger.thinking_first() as session:
             return claim_shard(
                 session,
                 self._premises,
                 self._act(),
-                campaign,
+                wanted.campaign,
                 sender=self.name,
-                limit=limit,
-                after=after,
-                only_lanes=only_lanes,
+                limit=wanted.limit,
+                after=wanted.after,
+                only_lanes=wanted.only_lanes,
             )
 
     def _sign_on(self) -> None:
