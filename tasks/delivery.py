@@ -22,6 +22,7 @@ from tasks.own_loop import OwnLoop
 from tasks.sending import Sender
 
 ACTOR = "rule:deliver"
+WORTH_SHOWING = 100  # fewer are sent before anybody has opened the page
 SHARDS = 40  # task runs of a drain at most, roughly: the run page stays readable
 _sender: ContextVar[tuple[OwnLoop, Sender]] = ContextVar("sender")
 
@@ -87,7 +88,7 @@ class Progress:
     async def show(self, done: int) -> None:
         """Show that so many more messages were looked at."""
         self._seen += done
-        if not self.waiting:
+        if self.waiting < WORTH_SHOWING:
             return
         percent = min(100.0, 100.0 * self._seen / self.waiting)
         if self._artifact is None:
