@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
+from email.policy import Compat32
 from enum import StrEnum
 
 from flufl.bounce import all_failures
@@ -25,6 +26,7 @@ MAX_READ = 512 * 1024  # prose, fields and the head of the returned mail come fi
 MAX_TEXT = 64 * 1024  # flufl tries some fifty patterns on each line, a few of them quadratic in its length
 MAX_LINE = 500
 MAX_WORDS = 2000
+MAX_HEADER = 8000  # the standard library takes quadratic time over the parameters of one
 
 # The parts of a report are read as text, because the standard library neither decodes a message/* part that comes
 # in base64 nor stops at a report inside a forwarded mail.
@@ -129,6 +131,15 @@ UNREACHED = _any(
     r"无法连接|连接不上|超时|网络",
 )
 PERHAPS_NOBODY = _any(r"(?:mailbox|user) unavailable|invalid recipient|(?:recipient|address) (?:is )?rejected")
+
+
+class _Brief(Compat32):
+    """The standard library's policy, but of an endless header it takes the beginning."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        """Return a header's name and value."""
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:MAX_HEADER]
 
 
 class BounceKind(StrEnum):
@@ -237,7 +248,7 @@ def _head(raw: bytes) -> bytes:
 
 def _open(raw: bytes) -> _Report:
     try:
-        return _parts(message_from_bytes(MESSAGE_PART.sub(b"text/x-", raw[:MAX_READ])))
+        return _parts(message_from_bytes(MESSAGE_PART.sub(b"text/x-", raw[:MAX_READ]), policy=_Brief()))
     except Exception:  # noqa: BLE001  the standard library stumbles over parts nested a thousand deep, and more
         return _Report()
 
@@ -375,7 +386,7 @@ def _known(mail: IncomingMail, report: _Report, raw: bytes) -> Bounce | None:
         return None
     clipped = b"\n".join(line[:MAX_LINE] for line in raw[:MAX_TEXT].splitlines())
     try:
-        delayed, failed = all_failures(message_from_bytes(MESSAGE_PART.sub(b"text/x-", clipped)))
+        delayed, failed = all_failures(message_from_bytes(MESSAGE_PART.sub(b"text/x-", clipped), policy=_Brief()))
     except Exception:  # noqa: BLE001  its detectors are made for the mails they were made from
         return None
     addresses = sorted(address.decode("ascii", "replace") for address in failed or delayed)

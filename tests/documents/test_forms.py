@@ -18,7 +18,7 @@ from documents.sniff import FileKind, sniff
 from documents.templates import FormTemplate
 from rehearsal.clerk import Manner, fill_form, write_document
 from rules.form_checks import check
-from rules.forms import Checked, FindingCode, Form, Severity
+from rules.forms import Cell, Checked, Column, FieldType, FindingCode, Form, FreeRows, ReadRow, Severity, Table
 
 FORMS = Path(__file__).parent.parent.parent / "campaigns" / "safety-month-2020" / "forms"
 
@@ -129,6 +129,32 @@ def test_a_faulty_number_is_named_with_its_cell(
     assert finding.field == "启动仪式 组织收看或举办（场次） 数量"
     has_figure = any(f.cell == "E6" for f in checked.figures)
     assert has_figure is (severity is Severity.INFO)
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "expected"),
+    [
+        (10**15 - 1, None, ""),
+        (-(10**15) + 0.5, FindingCode.NOT_WHOLE, ""),
+        (10**15, FindingCode.TOO_LARGE, "999999999999999"),
+        (10**16, FindingCode.TOO_LARGE, "999999999999999"),
+        (1e300, FindingCode.TOO_LARGE, "999999999999999"),
+        ("1亿亿亿", FindingCode.NOT_A_NUMBER, ""),
+        ("亿" * 60, FindingCode.TOO_LARGE, "999999999999999"),
+        (-(10**16), FindingCode.TOO_SMALL, "-999999999999999"),
+        (float("nan"), FindingCode.NOT_A_NUMBER, ""),
+    ],
+)
+def test_a_number_of_more_digits_than_can_be_kept_is_a_finding(
+    value: float | str, code: FindingCode | None, expected: str
+) -> None:
+    column = Column(key="n", title="数", type=FieldType.INTEGER)
+    free = Form(key="f", title="f", version=1, columns=(column,), free=FreeRows())
+    row = ReadRow(key="1", cells={"n": Cell(sheet="s", ref="A2", value=value)})
+    checked = check(free, Table(form_key="f", sheet="s", rows=(row,)))
+    must = [f for f in checked.findings if f.severity is Severity.MUST]
+    assert [(f.code, f.params.get("expected", "")) for f in must] == ([(code, expected)] if code else [])
+    assert [f.number for f in checked.figures] == ([] if code else [value])
 
 
 def test_more_mended_than_found_is_queried() -> None:

@@ -42,6 +42,12 @@ from rules.numbers import NumberKind, read_number
         ("3千1万", "not_a_number", None),
         ("12-15", "not_a_number", None),
         (True, "not_a_number", None),
+        (float("nan"), "not_a_number", None),
+        (float("inf"), "not_a_number", None),
+        ("9" * 40, "exact", int("9" * 40)),
+        ("9" * 5000, "not_a_number", None),
+        ("亿" * 600, "not_a_number", None),
+        ("1" * 50 + "号", "not_a_number", None),  # and at once, not after years of trying
     ],
 )
 def test_a_number_as_people_write_it(raw: object, kind: str, value: float | None) -> None:
