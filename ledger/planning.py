@@ -7,7 +7,6 @@ Messages, items and the counts of the tally are then read off that table.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import uuid4
 
 from sqlalchemy import (
     Column,
@@ -188,8 +187,10 @@ def _outside() -> tuple[tuple[ColumnElement[bool], ColumnElement[str]], ...]:
 def _write(session: Session, act: Act, campaign_id: int, domain: str, *, notice: str, occasion: str) -> PlannedSet:
     """Write messages and items for the verdicts that say so, and the one audit entry for all of them."""
     connection = session.connection()
-    batch = uuid4().hex
-    message_id = literal(f"<{batch}.").concat(cast(_verdicts.c.party_id, String)).concat(literal(f"@{domain}>"))
+    # At random for each: who knows one cannot guess another's, and so not forge a report about it.
+    served = connection.dialect.name == "postgresql"
+    random = cast(func.gen_random_uuid(), String) if served else func.lower(func.hex(func.randomblob(16)))
+    message_id = literal("<").concat(func.replace(random, "-", "")).concat(literal(f"@{domain}>"))
     never = func.count() > func.count(_verdicts.c.expires_at)  # one of its items never expires
     bears = written(act)
     constant = {
@@ -232,8 +233,15 @@ def _write(session: Session, act: Act, campaign_id: int, domain: str, *, notice:
             _verdicts.c.due_at,
             *constant.values(),
         )
-        .select_from(_verdicts.join(_messages, _messages.c.message_id == message_id))
-        .where(due)
+        .select_from(_verdicts.join(_messages, _messages.c.party_id == _verdicts.c.party_id))
+        .where(
+            due,
+            _messages.c.campaign_id == campaign_id,
+            _messages.c.notice == notice,
+            _messages.c.occasion == occasion,
+            _messages.c.generation == 0,
+            text(STANDS.replace("state", "messages.state")),
+        )
     )
     columns = ["message_id", "party_id", "obligation_id", "rung", "due_at", *constant]
     connection.execute(insert(_items).from_select(columns, items))
@@ -242,6 +250,6 @@ def _write(session: Session, act: Act, campaign_id: int, domain: str, *, notice:
     for table in (_classes, _verdicts):
         table.drop(connection)
     if count:
-        detail = {"count": count, "batch": batch, "occasions": [occasion]}
+        detail = {"count": count, "notice": notice, "occasions": [occasion]}
         audit.append(session, act, "messages.planned", detail, campaign_id=campaign_id)
     return PlannedSet(messages=count, skips=skips)
