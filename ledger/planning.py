@@ -1,7 +1,7 @@
 """Planning by the set: a rule names the few classes, SQL applies them to hundreds of thousands of obligations.
 
 Every obligation of the campaign gets its verdict in one pass (into a temporary table): due to be said, or why not.
-Messages, items and the counts of the tally are then read off that table.
+Mails, items and the counts of the tally are then read off that table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,6 +63,15 @@ _verdicts = Table(
     Column("skip", String(32)),
     prefixes=["TEMPORARY"],
 )
+_mails = Table(
+    "due_mails",
+    _temporary,
+    Column("party_id", Integer, primary_key=True, autoincrement=False),
+    Column("message_id", String(120)),
+    Column("expires_at", Instant),
+    prefixes=["TEMPORARY"],
+)
+TABLES = (_classes, _verdicts, _mails)
 _messages, _items, _obligations = table_of(MessageRow), table_of(ItemRow), table_of(ObligationRow)
 _parties, _submissions = table_of(PartyRow), table_of(SubmissionRow)
 
@@ -168,8 +177,14 @@ def plan_launch(session: Session, act: Act, campaign_id: int, domain: str) -> Pl
 
 
 def _open_tables(session: Session) -> None:
-    for table in (_classes, _verdicts):
+    for table in TABLES:
         table.create(session.connection())
+
+
+def _random_message_id(dialect: str, domain: str) -> ColumnElement[str]:
+    """Return a Message-ID made at random: who knows one cannot guess another's, and so not forge a report about it."""
+    random = cast(func.gen_random_uuid(), String) if dialect == "postgresql" else func.hex(func.randomblob(16))
+    return literal("<").concat(func.lower(func.replace(random, "-", ""))).concat(literal(f"@{domain}>"))
 
 
 def _outside() -> tuple[tuple[ColumnElement[bool], ColumnElement[str]], ...]:
@@ -187,11 +202,18 @@ def _outside() -> tuple[tuple[ColumnElement[bool], ColumnElement[str]], ...]:
 def _write(session: Session, act: Act, campaign_id: int, domain: str, *, notice: str, occasion: str) -> PlannedSet:
     """Write messages and items for the verdicts that say so, and the one audit entry for all of them."""
     connection = session.connection()
-    # At random for each: who knows one cannot guess another's, and so not forge a report about it.
-    served = connection.dialect.name == "postgresql"
-    random = cast(func.gen_random_uuid(), String) if served else func.lower(func.hex(func.randomblob(16)))
-    message_id = literal("<").concat(func.replace(random, "-", "")).concat(literal(f"@{domain}>"))
+    due = _verdicts.c.skip.is_(None)
     never = func.count() > func.count(_verdicts.c.expires_at)  # one of its items never expires
+    mails = (
+        select(
+            _verdicts.c.party_id,
+            _random_message_id(connection.dialect.name, domain),
+            case((never, null()), else_=func.max(_verdicts.c.expires_at)),
+        )
+        .where(due)
+        .group_by(_verdicts.c.party_id)
+    )
+    connection.execute(insert(_mails).from_select(list(_mails.c.keys()), mails))
     bears = written(act)
     constant = {
         "campaign_id": literal(campaign_id),
@@ -208,19 +230,8 @@ def _write(session: Session, act: Act, campaign_id: int, domain: str, *, notice:
         "as_of": literal(bears["as_of"], type_=Instant),
         "recorded_at": literal(bears["recorded_at"], type_=Instant),
     }
-    due = _verdicts.c.skip.is_(None)
-    messages = (
-        select(
-            _verdicts.c.party_id,
-            message_id,
-            case((never, null()), else_=func.max(_verdicts.c.expires_at)),
-            *constant.values(),
-        )
-        .where(due)
-        .group_by(_verdicts.c.party_id)
-        .order_by(_verdicts.c.party_id)
-    )
-    statement = insert(_messages).from_select(["party_id", "message_id", "expires_at", *constant], messages)
+    messages = select(*_mails.c, *constant.values()).order_by(_mails.c.party_id)
+    statement = insert(_messages).from_select([*_mails.c.keys(), *constant], messages)
     count = connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
     constant = {name: constant[name] for name in ("generation", "flow_run_id", "as_of", "recorded_at")}
     constant["gone"] = literal(False)  # noqa: FBT003  a column's value
@@ -233,21 +244,18 @@ def _write(session: Session, act: Act, campaign_id: int, domain: str, *, notice:
             _verdicts.c.due_at,
             *constant.values(),
         )
-        .select_from(_verdicts.join(_messages, _messages.c.party_id == _verdicts.c.party_id))
-        .where(
-            due,
-            _messages.c.campaign_id == campaign_id,
-            _messages.c.notice == notice,
-            _messages.c.occasion == occasion,
-            _messages.c.generation == 0,
-            text(STANDS.replace("state", "messages.state")),
+        .select_from(
+            _verdicts.join(_mails, _mails.c.party_id == _verdicts.c.party_id).join(
+                _messages, _messages.c.message_id == _mails.c.message_id
+            )
         )
+        .where(due)
     )
     columns = ["message_id", "party_id", "obligation_id", "rung", "due_at", *constant]
     connection.execute(insert(_items).from_select(columns, items))
     by_skip = select(_verdicts.c.skip, func.count()).where(_verdicts.c.skip.is_not(None)).group_by(_verdicts.c.skip)
     skips = {Skip(skip): number for skip, number in session.execute(by_skip)}
-    for table in (_classes, _verdicts):
+    for table in TABLES:
         table.drop(connection)
     if count:
         detail = {"count": count, "notice": notice, "occasions": [occasion]}
