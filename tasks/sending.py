@@ -94,6 +94,7 @@ class Sender:
         self._asks_at = datetime.min.replace(tzinfo=UTC)
         self.stops: frozenset[str] = frozenset()  # the holds in force, as last asked
         self._heart: asyncio.Task[None] | None = None
+        self._has_gone = False
 
     async def __aenter__(self) -> Self:
         """Sign on."""
@@ -129,8 +130,8 @@ class Sender:
         wanted = _Wanted(campaign, limit, after, tuple(only_lanes))
         shard = await self._next_shard(wanted)
         if self._claims_ahead and shard.reached is not None:
-            beyond = wanted._replace(after=shard.reached)
-            self._ahead = beyond, asyncio.create_task(asyncio.to_thread(self._claim, beyond))
+            self._claim_ahead(wanted._replace(after=shard.reached))
+        self.stops = frozenset()  # what is claimed was not on hold; the next commit asks again
         sending = _Sending(self, shard)
         if shard.envelopes:
             await sending.run()
@@ -143,19 +144,21 @@ class Sender:
         )
 
     async def _next_shard(self, wanted: "_Wanted") -> Shard:
-        if self._ahead is not None and self._ahead[0] == wanted:
-            claiming = self._ahead[1]
-            shard = await asyncio.shield(claiming)
-            self._ahead = None
-            return shard
-        await self._drop_what_was_claimed_ahead()
-        return await asyncio.to_thread(self._claim, wanted)
+        if self._ahead is None or self._ahead[0] != wanted:
+            await self._drop_what_was_claimed_ahead()
+            self._claim_ahead(wanted)
+        shard = await asyncio.shield(self._ahead[1])  # cancelled, it stays to be dropped when we sign off
+        self._ahead = None
+        return shard
+
+    def _claim_ahead(self, wanted: "_Wanted") -> None:
+        self._ahead = wanted, asyncio.create_task(asyncio.to_thread(self._claim, wanted))
 
     async def _drop_what_was_claimed_ahead(self) -> None:
         """Return what was claimed ahead and is not asked for to the queue."""
         if self._ahead is not None:
-            shard = await self._ahead[1]
-            self._ahead = None
+            claiming, self._ahead = self._ahead[1], None
+            shard = await claiming
             if shard.envelopes:
                 ids = [envelope.id for envelope in shard.envelopes]
                 await asyncio.to_thread(self.give_back, shard.campaign, ids, "not sent: claimed ahead in vain")
@@ -223,6 +226,7 @@ class Sender:
             senders.sign_on(session, act, self.name, host=socket.gethostname(), pid=os.getpid())
 
     def _sign_off(self) -> None:
+        self._has_gone = True
         with self._premises.ledger.writing() as session:
             senders.sign_off(session, [self.name])
             judge_abandoned(session, self._act())  # what a cancelled run had at DATA
@@ -235,6 +239,8 @@ class Sender:
 
     def _renew(self) -> None:
         """Let the lease run on; take a new one if we were struck off, as after the machine was suspended."""
+        if self._has_gone:
+            return
         with self._premises.ledger.writing() as session:
             act = self._act()
             if not senders.renew_lease(session, self.name, act.wall):
@@ -251,6 +257,7 @@ class _Sending:
         self._envelopes = {envelope.id: envelope for envelope in shard.envelopes}
         self._next_at = {lane: plan.first_at for lane, plan in shard.lanes.items()}
         self._failures = 0  # in a row
+        self._locked_out = False
         self.outcomes: Counter[str] = Counter()
         self.stopped: dict[int, Unsent] = {}
 
@@ -276,9 +283,11 @@ class _Sending:
     async def _work(self, lane: str, plan: LanePlan, pool: SmtpPool, journal: Journal) -> None:
         queue = self._queues[lane]
         while queue and not self._is_stopped(lane):
-            envelope = queue.pop()
             if plan.interval is not None:
-                await self._wait_for_turn(lane, plan)
+                await self._wait_for_turn(lane, plan.interval)
+                if not queue or self._is_stopped(lane):
+                    return
+            envelope = queue.pop()
             try:
                 outcome = await pool.send(envelope, journal.mark)
             except NotOursError:
@@ -293,17 +302,16 @@ class _Sending:
         held = outcome.state == "refused" and outcome.blame is Blame.POLICY
         self.outcomes["held" if held else outcome.state] += 1
         self._failures = self._failures + 1 if outcome.blame is Blame.RELAY else 0
+        self._locked_out |= outcome.blame is Blame.AUTH  # another try would bring the account nearer to being blocked
 
-    async def _wait_for_turn(self, lane: str, plan: LanePlan) -> None:
+    async def _wait_for_turn(self, lane: str, interval: timedelta) -> None:
         """Wait until the lane's rate allows the next message."""
-        if plan.interval is None:
-            return
         turn = self._next_at[lane]
-        self._next_at[lane] = turn + plan.interval
+        self._next_at[lane] = turn + interval
         await asyncio.sleep(max(0.0, (turn - datetime.now(UTC)).total_seconds()))
 
     def _is_stopped(self, lane: str) -> bool:
-        if self._is_relay_down():
+        if self._is_relay_down() or self._locked_out:
             return True
         return bool(self._sender.stops & {EVERYTHING, scope_of_campaign(self._shard.campaign), scope_of_lane(lane)})
 
