@@ -147,7 +147,9 @@ class Sender:
         if self._ahead is None or self._ahead[0] != wanted:
             await self._drop_what_was_claimed_ahead()
             self._claim_ahead(wanted)
-        shard = await asyncio.shield(self._ahead[1])  # cancelled, it stays to be dropped when we sign off
+        ahead = self._ahead
+        assert ahead is not None  # noqa: S101  for the type checker: it was just set
+        shard = await asyncio.shield(ahead[1])  # cancelled, it stays to be dropped when we sign off
         self._ahead = None
         return shard
 
