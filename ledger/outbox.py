@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import bindparam, case, func, insert, literal_column, null, or_, select, text, tuple_, update
+from sqlalchemy import bindparam, func, insert, literal_column, null, or_, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
 from ledger import audit
@@ -475,15 +475,15 @@ def _append_attempts(session: Session, act: Act, campaign_id: int, results: Sequ
 
 def chased_between(session: Session, addresses: Collection[str], start: datetime, end: datetime) -> dict[str, int]:
     """Return how many chase mails each address got or is about to get, over all campaigns, in an interval of as_of."""
-    at = case((MessageRow.state == MessageState.CLAIMED, MessageRow.dated_at), else_=MessageRow.sent_as_of)
+    about_to_leave = MessageRow.state == MessageState.CLAIMED
+    left = (MessageRow.sent_as_of >= start) & (MessageRow.sent_as_of < end)
     query = (
         select(MessageRow.address, func.count())
         .where(
             MessageRow.address.in_(addresses),
             text(CHASES),
-            MessageRow.state.not_in(UNTOLD),
-            at >= start,
-            at < end,
+            MessageRow.state.not_in((*UNTOLD, MessageState.HELD)),
+            about_to_leave | left,
         )
         .group_by(MessageRow.address)
     )

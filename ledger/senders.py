@@ -94,9 +94,13 @@ def free_slots(session: Session, sender: str, lane: str, limit: int, wall: datet
 
 
 def hold_slots(session: Session, sender: str, lane: str, connections: int) -> None:
-    """Hold connections of a lane, instead of what the sender held there before."""
-    session.execute(delete(SlotRow).where(SlotRow.sender == sender, SlotRow.lane == lane))
-    session.execute(insert(SlotRow).values(lane=lane, sender=sender, connections=connections))
+    """Hold connections of a lane; a sender keeps what it has opened until it signs off."""
+    mine = (SlotRow.sender == sender) & (SlotRow.lane == lane)
+    held = session.scalar(select(SlotRow.connections).where(mine))
+    if held is None:
+        session.execute(insert(SlotRow).values(lane=lane, sender=sender, connections=connections))
+    elif held < connections:
+        session.execute(update(SlotRow).where(mine).values(connections=connections))
 
 
 @dataclass(frozen=True, kw_only=True)

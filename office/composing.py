@@ -12,7 +12,7 @@ from ledger.facts import DEAD, Address, Party, contacts_by_party, load_obligatio
 from ledger.outbox import Item, Waiting, items_of
 from ledger.tables import CampaignRow, IntakeRow
 from mail.calendar import Deadline, deadlines_ics
-from mail.skeleton import Enclosure, Fields, mark
+from mail.skeleton import MESSAGE_ID, Enclosure, Fields, mark
 from mail.tokens import sign
 from office import wording
 from office.alerts import alert_lines
@@ -51,28 +51,38 @@ class Composer:
 
         Of messages that say the same but for names, one is looked at closely.
         """
-        alike = [m.id for m in messages if m.notice in SAME_FOR_MANY and not m.detail]
-        keys = look_alike(session, alike) if alike else {}
-        self._alike = {m.id: (m.notice, keys[m.id]) for m in messages if DEAD not in keys.get(m.id, DEAD)}
-        first = {key: id_ for id_, key in reversed(self._alike.items())}
-        closely = [m for m in messages if m.id not in self._alike or first[self._alike[m.id]] == m.id]
         self._session = session
         self._premises = premises
         self._act = act
         self._row = campaign
         self._book = rulebook_of(campaign)
-        self._items = items_of(session, [m.id for m in closely])
-        written_to = {m.party_id for m in closely}
-        named_in = [m.id for m in closely if m.notice in SPEAK_OF_OTHERS]
-        everybody = any(m.notice == "summary" for m in closely)
-        loaded = load_obligations(session, campaign.id, party_ids=None if everybody else written_to, named_in=named_in)
-        self.obligations = {ob.id: ob for ob in loaded}
+        alike = [m.id for m in messages if m.notice in SAME_FOR_MANY and not m.detail]
+        keys = look_alike(session, alike) if alike else {}
+        self._alike = {m.id: (m.notice, keys[m.id]) for m in messages if DEAD not in keys.get(m.id, DEAD)}
+        self._items: dict[int, list[Item]] = {}
+        self.obligations: dict[int, Obligation] = {}
         self._of_party: dict[int, list[Obligation]] = {}
-        for ob in loaded:
-            self._of_party.setdefault(ob.party_id, []).append(ob)
-        self._parties = party_names(session, campaign.id, {*(m.party_id for m in messages), *self._of_party})
+        self._parties = party_names(session, campaign.id, {m.party_id for m in messages})
         self._contents: dict[str, bytes] = {}
         self._made: dict[tuple[str, str], tuple[Kept, Sequence[Deliverable]]] = {}
+        first = {key: id_ for id_, key in reversed(self._alike.items())}
+        self._look_closely([m for m in messages if m.id not in self._alike or first[self._alike[m.id]] == m.id])
+
+    def _look_closely(self, messages: Sequence[Waiting]) -> None:
+        """Read what some messages name, what their parties owe, and what else they speak of."""
+        self._items |= items_of(self._session, [m.id for m in messages])
+        written_to = {m.party_id for m in messages}
+        named_in = [m.id for m in messages if m.notice in SPEAK_OF_OTHERS]
+        everybody = any(m.notice == "summary" for m in messages)
+        found = load_obligations(
+            self._session, self._row.id, party_ids=None if everybody else written_to, named_in=named_in
+        )
+        fresh = [ob for ob in found if ob.id not in self.obligations]
+        self.obligations |= {ob.id: ob for ob in fresh}
+        for ob in fresh:
+            self._of_party.setdefault(ob.party_id, []).append(ob)
+        unknown = self._of_party.keys() - self._parties.keys()
+        self._parties |= party_names(self._session, self._row.id, unknown) if unknown else {}
 
     def items(self, message: Waiting) -> tuple[list[Item], list[Item]]:
         """Return the items of a message, and those of them still worth saying.
@@ -122,6 +132,9 @@ class Composer:
         known = self._made.get(key) if key is not None else None
         if known is not None:
             return known[0], self._own(known[1], party)
+        if message.id not in self._items:  # the one that was to be looked at for all of its like did not leave
+            self._look_closely([message])
+            live = self._items[message.id]
         enclosures = self._enclosures(message, party)
         kept = self._premises.skeletons.of(
             self._context(message, live, party, enclosures),
@@ -278,7 +291,7 @@ class Composer:
             return ""
         intake = self._session.get(IntakeRow, int(message.occasion.removeprefix("intake:")))
         found = intake.message_id if intake is not None else ""
-        return found if found.isascii() and found.isprintable() and " " not in found else ""
+        return found if MESSAGE_ID.fullmatch(found) else ""
 
 
 _TEMPLATES: dict[tuple[str, str], FormTemplate] = {}

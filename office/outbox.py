@@ -24,7 +24,7 @@ from office.composing import Composer
 from office.gate import Gate, LanePlan, scopes_of
 from office.premises import Premises
 from office.rulebook import open_book
-from office.skeletons import Composed
+from office.skeletons import Composed, LostBytesError
 from rules.delivery import Unsent, may_retry_ambiguous
 from rules.lanes import slowed
 from rules.notices import ItemDue
@@ -214,9 +214,13 @@ def _again(
         return None
     if message.address != to.address or len(named) != len(live):
         return None
+    try:
+        data = premises.skeletons.again(message.skeleton_sha256, message.fields, message.raw_sha256)
+    except LostBytesError:
+        return None  # it has not left: it is composed anew
     return Composed(
         subject=message.subject or "",
-        data=premises.skeletons.again(message.skeleton_sha256, message.fields, message.raw_sha256),
+        data=data,
         raw_sha256=message.raw_sha256,
         skeleton_sha256=message.skeleton_sha256,
         fields=message.fields,
@@ -279,7 +283,7 @@ def _results(session: Session, act: Act, known: Sequence[tuple[Envelope, Outcome
             act.as_of + retry_delay(tries.get(envelope.id, 0) + 1, outcome.retry_after)
             if outcome.state == "deferred"
             else None,
-            outcome.blame not in (Blame.AUTH, Blame.RELAY),
+            outcome.state == "ambiguous" or outcome.blame not in (Blame.AUTH, Blame.RELAY),
         )
         for envelope, outcome in known
     ]
@@ -358,7 +362,7 @@ def repair(session: Session, premises: Premises, act: Act, campaign: str) -> int
     news = []
     for message in lost:
         contacts = contacts_of(session, message.party_id)
-        nobody = message.address is None
+        nobody = message.reason == Unsent.NO_CONTACT
         at_fault = any(c.id == message.contact_id and c.bad_since is not None for c in contacts)
         if not (nobody or at_fault) or all(c.bad_since is not None for c in contacts):
             continue  # refused for what we are or sent, not for the address; or nobody is left to write to

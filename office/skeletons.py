@@ -97,6 +97,8 @@ class SkeletonCase:
             data = skeleton.fill(load_fields(dict(fields), self._files.get))
         except FileNotFoundError as error:
             raise LostBytesError(f"a file of this mail is no longer in the file store: {error}") from error
+        except ValueError as error:
+            raise LostBytesError(f"this mail cannot be made again: {error}") from error
         if _digest(data) != raw_sha256:
             raise LostBytesError(f"this mail comes out otherwise than it left; its bytes had sha256 {raw_sha256}")
         return data

@@ -6,7 +6,7 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -90,7 +90,7 @@ class Sender:
         self._claims_ahead = claim_ahead
         self._ahead: tuple[_Wanted, asyncio.Task[Shard]] | None = None
         self._pools: dict[str, tuple[LanePlan, SmtpPool]] = {}
-        self._stack = AsyncExitStack()
+        self._stack = ExitStack()
         self._asks_at = datetime.min.replace(tzinfo=UTC)
         self.stops: frozenset[str] = frozenset()  # the holds in force, as last asked
         self._heart: asyncio.Task[None] | None = None
@@ -119,8 +119,10 @@ class Sender:
             self._heart.cancel()
         try:
             await self._drop_what_was_claimed_ahead()
-            await self._stack.aclose()
+            for _, pool in self._pools.values():
+                await pool.__aexit__(None, None, None)
         finally:
+            self._stack.close()
             self._sign_off()
 
     async def send_shard(
@@ -168,11 +170,23 @@ class Sender:
     async def pool(self, lane: str, plan: LanePlan) -> SmtpPool:
         """Return the connections of a lane, opened once and kept from shard to shard while the lane's plan stays."""
         known = self._pools.get(lane)
-        if known is not None and known[0].connections >= plan.connections:
-            return known[1]
+        if known is not None:
+            if known[0].connections >= plan.connections:
+                return known[1]
+            await known[1].__aexit__(None, None, None)
         pool = SmtpPool(self._relay, connections=plan.connections, messages_per_connection=plan.messages_per_connection)
-        self._pools[lane] = (plan, await self._stack.enter_async_context(pool))
+        self._pools[lane] = plan, pool
         return pool
+
+    async def look_for_stops(self, campaign: str) -> None:
+        """Ask for stops while there is nothing to commit."""
+        if datetime.now(UTC) >= self._asks_at:
+            self._asks_at = datetime.now(UTC) + ASKS_EVERY
+            await asyncio.to_thread(self._ask_for_stops, campaign)
+
+    def _ask_for_stops(self, campaign: str) -> None:
+        with self._premises.ledger.writing() as session:
+            self.stops = stops_in_force(session, self._premises, self._act(), campaign, self.name)
 
     def commit(
         self, shard: Shard, marks: Collection[int], results: Sequence[tuple[Envelope, Outcome]]
@@ -260,6 +274,7 @@ class _Sending:
         self._next_at = {lane: plan.first_at for lane, plan in shard.lanes.items()}
         self._failures = 0  # in a row
         self._locked_out = False
+        self._closed: set[str] = set()  # lanes in which the provider asked for a pause
         self.outcomes: Counter[str] = Counter()
         self.stopped: dict[int, Unsent] = {}
 
@@ -284,10 +299,10 @@ class _Sending:
 
     async def _work(self, lane: str, plan: LanePlan, pool: SmtpPool, journal: Journal) -> None:
         queue = self._queues[lane]
-        while queue and not self._is_stopped(lane):
+        while queue and not self._why_stopped(lane):
             if plan.interval is not None:
                 await self._wait_for_turn(lane, plan.interval)
-                if not queue or self._is_stopped(lane):
+                if not queue or self._why_stopped(lane):
                     return
             envelope = queue.pop()
             try:
@@ -298,38 +313,44 @@ class _Sending:
                 queue.append(envelope)  # goes back to the queue, or is ambiguous if it had reached DATA
                 raise
             journal.result(envelope.id, outcome)
-            self._note(outcome)
+            self._note(lane, outcome)
 
-    def _note(self, outcome: Outcome) -> None:
+    def _note(self, lane: str, outcome: Outcome) -> None:
         held = outcome.state == "refused" and outcome.blame is Blame.POLICY
         self.outcomes["held" if held else outcome.state] += 1
         self._failures = self._failures + 1 if outcome.blame is Blame.RELAY else 0
+        if outcome.blame is Blame.THROTTLE:
+            self._closed.add(lane)
         self._locked_out |= outcome.blame is Blame.AUTH  # another try would bring the account nearer to being blocked
 
     async def _wait_for_turn(self, lane: str, interval: timedelta) -> None:
-        """Wait until the lane's rate allows the next message."""
+        """Wait until the lane's rate allows the next message, and hear of stops meanwhile."""
         turn = self._next_at[lane]
         self._next_at[lane] = turn + interval
-        await asyncio.sleep(max(0.0, (turn - datetime.now(UTC)).total_seconds()))
+        while (left := turn - datetime.now(UTC)) > timedelta() and not self._why_stopped(lane):
+            await asyncio.sleep(min(left, ASKS_EVERY).total_seconds())
+            await self._sender.look_for_stops(self._shard.campaign)
 
-    def _is_stopped(self, lane: str) -> bool:
-        if self._is_relay_down() or self._locked_out:
-            return True
-        return bool(self._sender.stops & {EVERYTHING, scope_of_campaign(self._shard.campaign), scope_of_lane(lane)})
-
-    def _is_relay_down(self) -> bool:
-        return self._failures >= ENOUGH_FAILURES
+    def _why_stopped(self, lane: str) -> Unsent | None:
+        """Return why nothing more is to be sent in a lane."""
+        if self._failures >= ENOUGH_FAILURES:
+            return Unsent.RELAY_DOWN
+        scopes = {EVERYTHING, scope_of_campaign(self._shard.campaign), scope_of_lane(lane)}
+        if self._locked_out or self._sender.stops & scopes:
+            return Unsent.HELD
+        return Unsent.LANE_CLOSED if lane in self._closed else None
 
     def _commit(self, group: Group) -> frozenset[int]:
         results = [(self._envelopes[id_], outcome) for id_, outcome in group.results]
         return self._sender.commit(self._shard, group.marks, results)
 
     def _return_the_rest(self) -> None:
-        rest = [envelope.id for queue in self._queues.values() for envelope in queue]
-        if rest:
-            why = Unsent.RELAY_DOWN if self._is_relay_down() else Unsent.HELD
-            self._sender.give_back(self._shard.campaign, rest, f"not sent: {why}")
-            self.stopped = dict.fromkeys(rest, why)
+        for lane, queue in self._queues.items():
+            if queue:
+                why = self._why_stopped(lane) or Unsent.HELD
+                ids = [envelope.id for envelope in queue]
+                self._sender.give_back(self._shard.campaign, ids, f"not sent: {why}")
+                self.stopped |= dict.fromkeys(ids, why)
 
 
 def _by_lane(envelopes: Collection[Envelope]) -> Mapping[str, list[Envelope]]:
