@@ -130,10 +130,14 @@ class Sender:
     ) -> Delivered:
         """Claim a shard, send it, and return what came of it when all of it is committed."""
         wanted = _Wanted(campaign, limit, after, tuple(only_lanes))
+        foreseen = self._ahead is not None and self._ahead[0] == wanted
         shard = await self._next_shard(wanted)
+        if foreseen:
+            await asyncio.to_thread(self._ask_for_stops, campaign)
+        else:
+            self.stops = frozenset()  # what was claimed just now was not on hold
         if self._claims_ahead and shard.reached is not None:
             self._claim_ahead(wanted._replace(after=shard.reached))
-        self.stops = frozenset()  # what is claimed was not on hold; the next commit asks again
         sending = _Sending(self, shard)
         if shard.envelopes:
             await sending.run()
