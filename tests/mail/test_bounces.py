@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mail.bounces import Bounce, BounceKind, concerns, original_message_id, read_bounce
-from mail.letter import Letter, compose
 from mail.parsing import IncomingMail, parse_mail
+from mail.skeleton import Fields, Skeleton
 from rehearsal.envelopes import Outgoing, Style, build
 from rehearsal.post_office import delivery_report
 
@@ -302,19 +302,22 @@ def test_a_report_concerns_the_address_it_names(named: str, address: str, may: b
 
 
 def test_a_rehearsed_report_is_read() -> None:
-    letter = Letter(
+    skeleton = Skeleton(
         sender_name="区安委会办公室",
         sender_address="muster@office.example",
+        subject="提醒",
+        text="正文",
+        html="<p>正文</p>",
+    )
+    fields = Fields(
         to_name="某街道",
         to_address="duty@unit.example",
         reply_to="muster+p3f-abcdefghij@office.example",
         message_id="<1@office.example>",
         date=AT,
-        subject="提醒",
-        text="正文",
-        html="<p>正文</p>",
     )
-    raw = delivery_report("mx.unit.example", "muster+ma-abc@office.example", "duty@unit.example", compose(letter), AT)
+    sent = b"".join(skeleton.fill(fields))
+    raw = delivery_report("mx.unit.example", "muster+ma-abc@office.example", "duty@unit.example", sent, AT)
     bounce = read(raw)
     assert bounce is not None
     assert (bounce.kind, bounce.recipient, bounce.status) == (HARD, "duty@unit.example", "5.1.1")

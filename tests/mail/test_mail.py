@@ -1,10 +1,9 @@
-"""Tokens, letters, parsing, Maildir."""
+"""Tokens, parsing, Maildir."""
 
 import base64
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from email import message_from_bytes, policy
 from pathlib import Path
 from time import perf_counter
 
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 
 from mail.calendar import Deadline, deadlines_ics
 from mail.decoding import decode_text
-from mail.letter import Attachment, Letter, compose
 from mail.maildir import deliver, mark_taken, read_new
 from mail.parsing import IncomingMail, is_auto_reply, new_part, parse_mail, received_headers
 from mail.tokens import find_tokens, read_token, sign
@@ -22,18 +20,6 @@ from rehearsal.envelopes import Outgoing, Style, build
 
 SECRET = b"a secret of the office"
 AT = datetime(2020, 5, 29, 8, 20, tzinfo=UTC)
-LETTER = Letter(
-    sender_name="区安委会办公室",
-    sender_address="muster@office.example",
-    to_name="某街道",
-    to_address="duty@unit.example",
-    reply_to="muster+p3f-abcdefghij@office.example",
-    message_id="<1@office.example>",
-    date=AT,
-    subject="提醒",
-    text="正文",
-    html="<p>正文</p>",
-)
 PLAIN_TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), max_size=200)
 
 
@@ -50,33 +36,6 @@ def test_a_forged_token_is_passed_over() -> None:
     assert read_token(token.replace("ph", "pi"), SECRET) is None
     assert read_token("p-" + token, SECRET) is not None
     assert read_token("x" + token, SECRET) is None
-
-
-@given(
-    subject=PLAIN_TEXT,
-    name=PLAIN_TEXT,
-    text=PLAIN_TEXT,
-    file_name=PLAIN_TEXT.map(lambda t: t.replace("/", "").replace("\\", "").replace('"', "").strip() or "表.xlsx"),
-)
-def test_a_letter_parses_back_as_it_was_meant(subject: str, name: str, text: str, file_name: str) -> None:
-    attachment = Attachment(file_name=file_name, media_type="application/pdf", content=b"%PDF")
-    raw = compose(replace(LETTER, subject=subject, to_name=name, text=text, attachments=(attachment,)))
-    message = message_from_bytes(raw, policy=policy.default)
-    assert str(message["Subject"]).strip() == subject.strip()
-    body = message.get_body(("plain",))
-    assert body is not None
-    assert body.get_content().strip() == text.strip()
-    read = parse_mail(raw)
-    assert read.subject.split() == subject.split()
-    assert [(a.file_name, a.content) for a in read.attachments] == [(file_name, b"%PDF")]
-    assert read.auto_submitted
-
-
-@pytest.mark.parametrize("field", ["subject", "to_name", "to_address", "reply_to", "sender_name"])
-@pytest.mark.parametrize("breaker", ["\n", "\r\n", "\r", "\0"])
-def test_a_line_break_in_a_header_is_refused(field: str, breaker: str) -> None:
-    with pytest.raises(ValueError, match=field):
-        compose(replace(LETTER, **{field: f"a{breaker}Bcc: all@unit.example"}))  # type: ignore[arg-type]
 
 
 def clerk_mail(style: Style, **changes: object) -> bytes:
