@@ -107,17 +107,27 @@ class Journal:
         marks = [(id_, done) for id_, done in self._marks if not done.done()]  # a cancelled one will not be sent
         results = self._results
         self._marks, self._results = [], []
+        if self._failure is not None:  # results are missing from the record: nothing more may join those in doubt
+            _fail(marks, self._failure)
+            marks = []
         if not marks and not results:
             return
         group = Group(marks=[id_ for id_, _ in marks], results=results)
         try:
             refused = await asyncio.to_thread(self._commit, group) if self._in_thread else self._commit(group)
         except BaseException as error:  # noqa: BLE001  nothing of the group is on record: nobody may send on its strength
-            self._failure = error
-            for _, done in marks:
-                if not done.done():
-                    done.set_exception(error)
+            if self._failure is None:
+                self._failure = error
+                self._results = results + self._results  # known answers: they are tried once more
+                self._wake.set()
+            _fail(marks, error)
             return
         for id_, done in marks:
             if not done.done():
                 done.set_result(id_ not in refused)
+
+
+def _fail(marks: Sequence[tuple[int, asyncio.Future[bool]]], error: BaseException) -> None:
+    for _, done in marks:
+        if not done.done():
+            done.set_exception(error)

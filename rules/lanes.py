@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 DEFAULT = "default"
 SLOWEST = 1 / 16
+FROM_SLOWEST = 4  # doublings to full speed
 DOUBLES_AFTER = timedelta(minutes=5)
 BURST = timedelta(seconds=10)  # replies on many connections at once are one refusal
 PAUSE = timedelta(minutes=1)  # after a throttling reply that states no time
@@ -77,7 +78,7 @@ def pace_at(state: LanePace, now: datetime) -> float:
     if state.slowed_at is None:
         return 1.0
     quiet = max(timedelta(), now - state.slowed_at)
-    doublings: float = quiet / DOUBLES_AFTER
+    doublings: float = min(quiet / DOUBLES_AFTER, FROM_SLOWEST)  # more than enough, and no float holds 2 to the 1024th
     return min(1.0, state.pace * math.pow(2.0, doublings))
 
 
