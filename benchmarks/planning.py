@@ -135,7 +135,8 @@ def drain(folder: str, url: str, port: str, limit: str) -> float:
     async def send() -> int:
         sent = 0
         async with OwnLoop() as loop:
-            sender = Sender(house, relay, act.again, commit_in_thread=not url.startswith("sqlite"))
+            served = not url.startswith("sqlite")
+            sender = Sender(house, relay, act.again, commit_in_thread=served, claim_ahead=served)
             await loop.run(sender.sign_on())
             place: Place | None = HEAD
             while place is not None:

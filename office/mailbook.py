@@ -172,6 +172,7 @@ class MailView:
     """One mail and all that happened to it. ``facts`` are pairs of a name and what is known."""
 
     id: int
+    zone: str  # of all times in it
     facts: tuple[tuple[str, str], ...]
     items: tuple[ItemView, ...]
     attempts: tuple[AttemptView, ...]
@@ -189,6 +190,7 @@ def view_mail(session: Session, message_id: int) -> MailView:
     zone = rulebook_of(campaign).zone
     return MailView(
         id=message.id,
+        zone=zone.key,
         facts=tuple((name, one_line(value)) for name, value in _facts(session, message, campaign, zone) if value),
         items=tuple(_items(session, message, zone)),
         attempts=tuple(_attempt(row, zone) for row in attempts_of(session, message.id)),
@@ -215,9 +217,13 @@ def _facts(session: Session, message: MessageRow, campaign: CampaignRow, zone: Z
         ("not before", local(message.not_before, zone) if message.not_before else ""),
         ("expires", local(message.expires_at, zone) if message.expires_at else ""),
         ("dated", local(message.dated_at, zone) if message.dated_at else ""),
-        ("sent", local(message.sent_as_of, zone) if message.sent_as_of else ""),
+        (_told(message), local(message.sent_as_of, zone) if message.sent_as_of else ""),
         ("tries", str(message.tries)),
     ]
+
+
+def _told(message: MessageRow) -> str:
+    return "sent" if message.state in (MessageState.SENT, MessageState.BOUNCED) else "may have left"
 
 
 def _cause(session: Session, message: MessageRow) -> str:
@@ -235,7 +241,7 @@ def _successor(session: Session, message: MessageRow) -> str:
 def _contact(session: Session, message: MessageRow, zone: ZoneInfo) -> str:
     contact = session.get(ContactRow, message.contact_id) if message.contact_id is not None else None
     if contact is None:
-        return message.address or "none yet"
+        return message.address or "none"
     bad = f"; bad since {local(contact.bad_since, zone)}: {contact.bad_reason}" if contact.bad_since else ""
     now = f" (then {message.address})" if message.address not in (None, contact.address) else ""
     parts = (contact.role, contact.name, f"<{contact.address}>{now}", contact.phone)

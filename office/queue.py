@@ -5,10 +5,14 @@ import json
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger.errors import UnknownParty
+from ledger.campaigns import find_campaign
+from ledger.errors import UnknownCampaign, UnknownParty
 from ledger.outbox import ambiguous
 from ledger.tables import AuditRow, CampaignRow, IntakeRow, IntakeState, PartyRow
+from office.contacts import ContactTrouble, contact_troubles, roster_troubles
+from office.launching import load
 from office.mailbook import DASH, local, one_line
+from office.premises import Premises
 from office.rulebook import rulebook_of
 
 SHOWN = 160
@@ -40,7 +44,7 @@ def waiting_for_a_person(session: Session) -> list[tuple[str, ...]]:
 
 def ambiguous_mails(session: Session) -> list[tuple[str, ...]]:
     """Return the mails of which nobody can tell whether they left, oldest first, as lines of text."""
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for message in ambiguous(session):
         party = session.get_one(PartyRow, message.party_id)
         campaign = session.get_one(CampaignRow, message.campaign_id)
@@ -56,6 +60,25 @@ def ambiguous_mails(session: Session) -> list[tuple[str, ...]]:
             )
         )
     return lines
+
+
+def contact_work(premises: Premises, campaign: str) -> list[ContactTrouble]:
+    """Return the contacts of a campaign that need a person; before its launch, by its roster.
+
+    Raises:
+        FileNotFoundError: it was not launched, and there is no such folder.
+        definition.faults.FaultyCampaign: it was not launched, and its folder has faults.
+
+    """
+    with premises.ledger.reading() as session:
+        try:
+            return contact_troubles(session, find_campaign(session, campaign).id)
+        except UnknownCampaign:
+            loaded = load(premises, campaign)
+        try:  # it may have been named by its folder
+            return contact_troubles(session, find_campaign(session, loaded.campaign.key).id)
+        except UnknownCampaign:
+            return roster_troubles(loaded)
 
 
 def trail_of(session: Session, code: str, campaign: str | None) -> list[tuple[str, ...]]:

@@ -7,11 +7,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger.acts import Act
-from ledger.campaigns import record_decision
+from ledger.campaigns import contacts_of, record_decision
 from ledger.outbox import NewMessage, Result, find_message, items_of, plan_messages, record, record_arrival
-from ledger.tables import GONE, CampaignRow, MessageRow, MessageState
+from ledger.tables import GONE, CampaignRow, MessageRow, MessageState, PartyRow
 from office.gate import GIVES_UP_AFTER
 from office.premises import Premises
+from rules.delivery import choose_contact
 from rules.notices import ItemDue
 
 SETTLED = "mail_settled"
@@ -79,7 +80,7 @@ def _again(act: Act, message: MessageRow, grounds: str) -> Result:
 
 def is_given_up(act: Act, message: MessageRow) -> bool:
     """Whether a mail to be tried again was composed so long ago that it will be given up instead."""
-    return message.dated_at is not None and act.as_of - message.dated_at > GIVES_UP_AFTER
+    return message.tries > 0 and message.dated_at is not None and act.as_of - message.dated_at > GIVES_UP_AFTER
 
 
 def resend(session: Session, premises: Premises, act: Act, message_id: int, grounds: str) -> MessageRow:
@@ -89,7 +90,8 @@ def resend(session: Session, premises: Premises, act: Act, message_id: int, grou
 
     Raises:
         UnknownMessage: there is none of that number.
-        ValueError: it is in no state for that, was written anew before, says what is out of date; or no grounds.
+        ValueError: it is in no state for that, was written anew before, says what is out of date, or has nobody to
+            go to; or there are no grounds.
 
     """
     grounds = _grounds(grounds, "it is written anew")
@@ -101,6 +103,13 @@ def resend(session: Session, premises: Premises, act: Act, message_id: int, grou
         raise ValueError(f"mail {message.id} was written anew before: see mail {later.id}, which is {later.state}")
     if message.expires_at is not None and act.as_of >= message.expires_at:
         raise ValueError(f"mail {message.id} would not leave: what it says is out of date")
+    if choose_contact(contacts_of(session, message.party_id), message.notice) is None:
+        party = session.get_one(PartyRow, message.party_id)
+        campaign = session.get_one(CampaignRow, message.campaign_id).key
+        raise ValueError(
+            f"mail {message.id} would not leave: no contact of {party.code} {party.name} works; "
+            f"`muster contacts {campaign}` has the telephone"
+        )
     items = items_of(session, [message.id])[message.id]
     new = NewMessage(
         party_id=message.party_id,

@@ -2,12 +2,16 @@
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.staging import campaign_of, launched, premises_of
 from definition.loading import LoadedCampaign
+from ledger.engine import Ledger
+from ledger.files import FileStore
+from office.premises import Premises
 from tests import servers
 from tests.mail.relay import Relay
 from tests.tasks.post import UNITS, Post, lane
@@ -37,10 +41,19 @@ def on_postgres(
     return url
 
 
+@pytest.fixture(scope="session")
+def furniture(tmp_path_factory: pytest.TempPathFactory) -> Premises:
+    """Return premises whose ledger is yet to be moved in."""
+    folder = tmp_path_factory.mktemp("furniture")
+    house = premises_of(folder, f"sqlite:///{folder / 'none.db'}", connections=4)
+    house.ledger.close()
+    return replace(house, lanes=(lane(),))
+
+
 @pytest.fixture
-def post(on_sqlite: Path, tmp_path: Path) -> Iterator[Post]:
+def post(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Post]:
     """Return a launched campaign on SQLite; nothing is planned."""
-    yield from _opened(f"sqlite:///{shutil.copy(on_sqlite, tmp_path / 'ledger.db')}", tmp_path, "NORMAL")
+    yield from _on(request, "sqlite", tmp_path, "NORMAL")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -60,19 +73,20 @@ def durable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Po
 def _on(request: pytest.FixtureRequest, kind: str, folder: Path, durability: str) -> Iterator[Post]:
     if kind == "sqlite":
         path = shutil.copy(request.getfixturevalue("on_sqlite"), folder / "ledger.db")
-        yield from _opened(f"sqlite:///{path}", folder, durability)
+        yield from _opened(request, f"sqlite:///{path}", folder, durability)
         return
     server: servers.Postgres = request.getfixturevalue("postgres_server")
     url = server.copy(request.getfixturevalue("on_postgres"))
-    yield from _opened(url, folder, durability)
+    yield from _opened(request, url, folder, durability)
     server.drop(url)
 
 
-def _opened(url: str, folder: Path, durability: str) -> Iterator[Post]:
-    house = premises_of(folder, url, connections=4, durability=durability)
-    post = Post(house=house, url=url).furnished(lanes=(lane(),))
-    yield post
-    post.house.ledger.close()
+def _opened(request: pytest.FixtureRequest, url: str, folder: Path, durability: str) -> Iterator[Post]:
+    house: Premises = request.getfixturevalue("furniture")
+    ledger = Ledger(url, durability=durability)
+    house = replace(house, ledger=ledger, files=FileStore(folder / "files"), reports=folder / "reports")
+    yield Post(house=house, url=url)
+    ledger.close()
 
 
 @pytest.fixture

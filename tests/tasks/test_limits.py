@@ -202,14 +202,14 @@ def test_neither_a_refused_nor_a_held_chase_counts_for_the_cap(post: Post) -> No
 # The window and the fence
 
 
-async def test_outside_the_window_only_answers_leave(either: Post, relay: Relay) -> None:
-    either.plan()
-    either.plan_some("reminder", ["remind:a"])
-    receipt = either.plan_receipt(unit=2)
-    delivered = await either.drain(relay, NIGHT)
+async def test_outside_the_window_only_answers_leave(post: Post, relay: Relay) -> None:
+    post.plan()
+    post.plan_some("reminder", ["remind:a"])
+    receipt = post.plan_receipt(unit=2)
+    delivered = await post.drain(relay, NIGHT)
     assert delivered.outcomes == {"sent": 1}
     assert delivered.unsent_by_reason() == {"outside_window": UNITS + 1}
-    assert either.state(receipt) == "sent"
+    assert post.state(receipt) == "sent"
     assert relay.taken == [name(2)]
 
 
@@ -222,9 +222,9 @@ async def test_answers_are_outside_the_cap(post: Post, relay: Relay) -> None:
     assert delivered.unsent_by_reason() == {"cap_reached": 1}
 
 
-async def test_before_it_is_live_nothing_passes_the_fence(either: Post, relay: Relay) -> None:
-    either.plan()
-    post = either.furnished(rehearsal=False, allow_list=())
+async def test_before_it_is_live_nothing_passes_the_fence(post: Post, relay: Relay) -> None:
+    post.plan()
+    post = post.furnished(rehearsal=False, allow_list=())
     delivered = await post.drain(relay)
     assert delivered.unsent_by_reason() == {"fenced": UNITS}
     assert relay.taken == []

@@ -53,6 +53,8 @@ async def test_two_senders_at_once_send_nothing_twice(either: Post, relay: Relay
         either.sender(relay.server(), claim_ahead=ahead) as one,
         other.sender(relay.server(), claim_ahead=ahead) as two,
     ):
+        await one.send_shard(KEY, limit=1)  # so that each has its share, however the race goes
+        await two.send_shard(KEY, limit=1)
         await asyncio.gather(through(one, 6), through(two, 7))
     other.house.ledger.close()
     assert sorted(relay.taken) == EVERYBODY
@@ -63,10 +65,10 @@ async def test_two_senders_at_once_send_nothing_twice(either: Post, relay: Relay
 
 
 def test_a_killed_sender_loses_nothing_and_sends_nothing_twice(tmp_path: Path, ledger_url: str) -> None:
-    found = rampage(tmp_path, ledger_url, units=500, kills=3, seed=4, shard=100)
+    found = rampage(tmp_path, ledger_url, units=400, kills=3, seed=4, shard=80)
     assert found.good, found
     assert found.kills >= 2  # the last sender may have been done before it was to die
-    assert found.states["sent"] + found.states.get("ambiguous", 0) == found.planned == 550
+    assert found.states["sent"] + found.states.get("ambiguous", 0) == found.planned == 440
 
 
 async def test_a_campaign_claimed_ahead_and_not_asked_for_goes_back(either: Post, relay: Relay) -> None:
@@ -329,15 +331,14 @@ async def test_every_attempt_bears_its_run_lane_address_and_answer(either: Post,
         assert verify(session).fault == ""
 
 
-@pytest.mark.parametrize("in_thread", [True, False])
-async def test_either_durability_works(durable: tuple[Post, str], relay: Relay, in_thread: bool) -> None:
+async def test_either_durability_works(durable: tuple[Post, str], relay: Relay) -> None:
     post, durability = durable
     with post.house.ledger.reading() as session:
         sqlite = session.get_bind().dialect.name == "sqlite"
         found = session.scalar(text("PRAGMA synchronous" if sqlite else "SHOW synchronous_commit"))
     assert found == {"NORMAL": 1 if sqlite else "off", "FULL": 2 if sqlite else "on"}[durability]
     post.plan()
-    await post.drain(relay, limit=UNITS, commit_in_thread=in_thread)
+    await post.drain(relay, limit=UNITS, commit_in_thread=durability == "FULL")
     assert post.states() == {"sent": UNITS}
     assert sorted(relay.taken) == EVERYBODY
 

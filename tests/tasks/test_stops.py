@@ -4,7 +4,6 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from sqlalchemy import select
 
 from benchmarks.staging import KEY
@@ -75,16 +74,16 @@ async def test_the_operators_hear_of_a_lane_that_was_stopped(post: Post, relay: 
     assert name(10) not in relay.taken
 
 
-async def test_refused_credentials_put_everything_on_hold(either: Post) -> None:
-    either.plan()
+async def test_refused_credentials_put_everything_on_hold(post: Post) -> None:
+    post.plan()
     async with wary().running() as relay:
-        await either.drain(relay.server(username="muster", password="wrong"), limit=10)
-        assert [h.scope for h in either.holds()] == [EVERYTHING]
-        states = either.states()
+        await post.drain(relay.server(username="muster", password="wrong"), limit=10)
+        assert [h.scope for h in post.holds()] == [EVERYTHING]
+        states = post.states()
         assert 0 < states["deferred"] <= 10
         assert states["deferred"] + states["planned"] == UNITS
-        assert {m.tries for m in either.messages()} == {0}  # it was not the messages' fault
-        again = await either.drain(relay.server(username="muster", password="wrong"), LAUNCH + timedelta(hours=1))
+        assert {m.tries for m in post.messages()} == {0}  # it was not the messages' fault
+        again = await post.drain(relay.server(username="muster", password="wrong"), LAUNCH + timedelta(hours=1))
         assert (again.handed_over, again.unsent_by_reason()) == (0, {"held": UNITS})
     assert relay.taken == []
 
@@ -104,20 +103,20 @@ def wary() -> Relay:
 # Too fast
 
 
-async def test_a_burst_of_throttling_replies_halves_a_lane_s_pace_once(either: Post, relay: Relay) -> None:
-    either.plan()
+async def test_a_burst_of_throttling_replies_halves_a_lane_s_pace_once(post: Post, relay: Relay) -> None:
+    post.plan()
     for unit in range(1, 5):  # on as many connections
         relay.script[Stage.RCPT, name(unit)] = TOO_MANY
     before = datetime.now(UTC)
-    await either.drain(relay, limit=4)
-    stand = either.lanes()["default"]
+    await post.drain(relay, limit=4)
+    stand = post.lanes()["default"]
     assert stand.pace.pace == 0.5
     assert stand.pace.slowed_at is not None
     assert stand.pace.closed_until is not None
     assert before <= stand.pace.slowed_at <= datetime.now(UTC)
     assert stand.pace.closed_until - stand.pace.slowed_at >= PAUSE
     assert "slow down" in stand.reason
-    delivered = await either.drain(relay)
+    delivered = await post.drain(relay)
     assert delivered.handed_over == 0
     assert set(delivered.unsent.values()) == {Unsent.LANE_CLOSED}
 
