@@ -573,13 +573,13 @@ def settle(number: int, /, *, verdict: Annotated[str, Parameter(name="--as")], g
     act = _act()
     with house.ledger.writing() as session:
         message = settle_ambiguous(session, act, _mail_number(number), verdict, grounds)
-        old, campaign = is_given_up(act, message), _key_of(session, message.campaign_id)
+        old, campaign = is_given_up(message), _key_of(session, message.campaign_id)
     if message.state == "sent":
         _say(f"mail {number} is settled: it arrived")
     elif old:
         _say(
-            f"mail {number} is too old to be tried again: the next `muster run deliver {campaign}` gives it up, "
-            f"and then `muster resend {number} --grounds …` writes it anew"
+            f"mail {number} was tried too often to be tried again: the next `muster run deliver {campaign}` gives "
+            f"it up, and then `muster resend {number} --grounds …` writes it anew"
         )
     else:
         _say(f"mail {number} waits to be sent once more; {_leaves(campaign)}")
@@ -699,8 +699,9 @@ def add_unit(
         phone: its duty telephone.
 
     """
-    from definition.roster import ADDRESS, ContactRole, RosterContact, Unit  # noqa: PLC0415
+    from definition.roster import ContactRole, RosterContact, Unit  # noqa: PLC0415
     from office.launching import join_unit  # noqa: PLC0415
+    from rules.addresses import ADDRESS  # noqa: PLC0415
 
     if not ADDRESS.fullmatch(email):
         raise Refused(f"{email!r} is no e-mail address")

@@ -19,7 +19,7 @@ class LaneSetting(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"[a-z][a-z0-9-]{0,30}")
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")
     domains: tuple[str, ...] = ()
     connections: int = Field(ge=1, le=200)
     messages_per_connection: int = Field(default=100, ge=1)
@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     var_dir: Path = Field(default=HOUSE / "var", description="Where the ledger, files and reports are kept.")
     campaigns_dir: Path = Field(default=HOUSE / "campaigns", description="Where campaign folders lie.")
     templates_dir: Path = Field(default=HOUSE / "templates", description="Templates of mails and findings.")
-    ledger_url: str = Field(default="", description="SQLAlchemy URL; empty: SQLite below var_dir.")
+    ledger_url: str = Field(default="", repr=False, description="SQLAlchemy URL; empty: SQLite below var_dir.")
     ledger_durability: Literal["NORMAL", "FULL"] = Field(
         default="NORMAL",
         description="NORMAL survives the death of any process; FULL a power cut too, for a disk flush each.",
@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     smtp_oauth_token: SecretStr = Field(
         default=SecretStr(""), description="XOAUTH2 access token; instead of the password."
     )
-    smtp_ca_file: str = Field(default="", description="Certificates to trust besides the system's, as a PEM file.")
+    smtp_ca_file: str = Field(default="", description="Certificates to trust instead of the system's, as a PEM file.")
     smtp_connections: int = Field(
         default=10, ge=1, le=50, description="Connections that one sender opens to the relay at most, per lane."
     )

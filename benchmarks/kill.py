@@ -97,7 +97,8 @@ class Account:
     receipts_twice: int  # allowed: a receipt is tried once more
     receipts_more: int
     sent_not_taken: int
-    taken_not_told: int  # taken, and the ledger says neither sent nor ambiguous
+    taken_not_told: int  # taken, and the ledger says neither sent nor ambiguous; receipts left out
+    receipts_refused_later: int  # taken by a connection that was lost, tried once more, and refused then
     unknown: int  # taken, and not in the ledger
     left_claimed: int
     ambiguous_by_kill: tuple[int, ...]  # attempts, by judgement
@@ -263,7 +264,10 @@ def account(url: str, witness: Witness, kills: int) -> Account:
         receipts_twice=sum(times == 2 for times in receipts),  # noqa: PLR2004
         receipts_more=sum(times > 2 for times in receipts),  # noqa: PLR2004
         sent_not_taken=sum(state == "sent" and not taken[id_] for id_, state, _ in rows),
-        taken_not_told=sum(state not in ("sent", "ambiguous") and taken[id_] > 0 for id_, state, _ in rows),
+        taken_not_told=sum(state not in ("sent", "ambiguous") and times > 0 for times, state in chased),
+        receipts_refused_later=sum(
+            notice == "receipt" and state not in ("sent", "ambiguous") and taken[id_] > 0 for id_, state, notice in rows
+        ),
         unknown=len(set(taken) - {id_ for id_, _, _ in rows}),
         left_claimed=sum(state == "claimed" for _, state, _ in rows),
         ambiguous_by_kill=tuple(by_kill),
@@ -323,6 +327,8 @@ def report(name: str, found: Account) -> Iterator[str]:
     yield f"{name}_receipts_taken_twice: {found.receipts_twice} (allowed), more often: {found.receipts_more} (goal 0)"
     yield f"{name}_marked_sent_but_not_taken: {found.sent_not_taken} (goal 0)"
     yield f"{name}_taken_but_neither_sent_nor_ambiguous: {found.taken_not_told} (goal 0)"
+    if found.receipts_refused_later:
+        yield f"  {found.receipts_refused_later} receipts were taken unnoticed, and refused when tried once more"
     yield f"{name}_taken_but_unknown: {found.unknown} (goal 0)"
     yield f"{name}_left_claimed: {found.left_claimed} (goal 0)"
     yield f"{name}_ambiguous_by_kill: {by_kill} over {found.kills} kills (goal ≤ {CONNECTIONS} per kill)"

@@ -1,7 +1,7 @@
 """Launch day: 10,000 notices from planning to all marked sent, against a bare loop that sends ready bytes.
 
 ``python -m benchmarks.launch [--quick] [--full] [--only=sqlite|postgres]``. Both send the same bytes over 20
-connections into Postfix smtp-sink, in processes of their own, in turn; medians of five. ``--full`` uses FULL durability.
+connections into Postfix smtp-sink, in processes of their own, in turn; medians of five. ``--full``: durability FULL.
 """
 
 import asyncio

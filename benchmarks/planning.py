@@ -1,8 +1,8 @@
 """Plan reminders for 100,000 units, four deliverables each, half of everything reported; then send them.
 
-``python -m benchmarks.planning [--quick] [--only=sqlite|postgres] [--no-drain]``. Planning by the set, at 10,000 units
-and at 100,000, against the rule applied object by object in the same run; medians. Then the peak memory of a sender,
-in a process of its own, that drains what was planned into Postfix smtp-sink.
+``python -m benchmarks.planning [--quick] [--only=sqlite|postgres] [--no-drain] [--shard=N]``. Planning by the set, at
+10,000 units and at 100,000, against the rule applied object by object in the same run; medians. Then the peak memory of
+a sender, in a process of its own, that drains what was planned into Postfix smtp-sink.
 """
 
 import asyncio
@@ -128,6 +128,7 @@ def object_by_object(copies: Copies) -> tuple[float, float]:
 
 def drain(folder: str, url: str, port: str, limit: str) -> float:
     """Send everything that waits; return this process's peak memory in MB."""
+    imported = peak_of_this_process()
     house = premises_of(Path(folder), url, connections=20)
     act = replace(REMIND, wall=REMIND.again().wall)
     relay = SmtpServer(host="127.0.0.1", port=int(port), tls="none", local_hostname="office.example")
@@ -147,7 +148,7 @@ def drain(folder: str, url: str, port: str, limit: str) -> float:
 
     started = time.perf_counter()
     sent = asyncio.run(send())
-    print(f"{sent} sent in {time.perf_counter() - started:.0f} s,", end=" ")
+    print(f"{sent} sent in {time.perf_counter() - started:.0f} s, from {imported:.0f} MB of imports to", end=" ")
     return peak_of_this_process()
 
 
@@ -170,7 +171,8 @@ def peak(copies: Copies, units: int, port: int, *, prefect: bool) -> float:
     with house.ledger.writing() as session:
         plan_step(session, house, REMIND, KEY, StepKind.REMIND)
     house.ledger.close()
-    limit = max(500, units // 40)  # as tasks.delivery.Progress has it
+    asked = next((a.removeprefix("--shard=") for a in sys.argv if a.startswith("--shard=")), "")
+    limit = int(asked) if asked else max(500, units // 40)  # as tasks.delivery.Progress has it
     command = ["drain-with-prefect" if prefect else "drain", str(copies.folder), url, str(port), str(limit)]
     done = subprocess.run(  # noqa: S603  our own command
         [sys.executable, "-m", "benchmarks.planning", *command], check=True, capture_output=True, text=True, cwd=HOUSE

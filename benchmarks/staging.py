@@ -1,4 +1,4 @@
-"""What the delivery benchmarks share: a campaign of any size, its ledger on either database, senders, sinks, medians."""
+"""What the delivery benchmarks share: a campaign of any size, its ledger on either database, runs in turn, medians."""
 
 import csv
 import shutil
@@ -70,9 +70,7 @@ def campaign_of(folder: Path, units: int, *, attachment: int = 0) -> LoadedCampa
         for number in range(1, units + 1):
             code = f"U{number:06d}"
             writer.writerow((code, f"第{number}街道办事处", "单位", "OFFICE", f"{code.lower()}@unit.example", "022-0"))
-    return load_campaign(
-        folder, calendars=HOUSE / "campaigns" / "calendar", notices=HOUSE / "templates" / "email"
-    )
+    return load_campaign(folder, calendars=HOUSE / "campaigns" / "calendar", notices=HOUSE / "templates" / "email")
 
 
 def premises_of(folder: Path, url: str, *, connections: int = 20, durability: str = "NORMAL") -> Premises:

@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from definition.faults import Fault
 from definition.models import Audience, Campaign, Deliverable, DeliverableKind, Reminders
-from definition.roster import ADDRESS, OFFICE, Unit
+from definition.roster import OFFICE, Unit
 from definition.yaml_source import Source
+from rules.addresses import ADDRESS
 from rules.deadlines import recurring
 
 NOTICES = ("launch", "reminder", "receipt", "returned", "summary", "closing")

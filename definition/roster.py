@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from pathlib import Path
 import openpyxl
 
 from definition.faults import Fault, FaultyCampaign, Gravity
+from rules.addresses import ADDRESS
 
-ADDRESS = re.compile(r"[^@\s,;<>]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 OFFICE = "OFFICE"
 
 
@@ -74,7 +73,7 @@ def read_roster(path: Path, name: str) -> tuple[tuple[Unit, ...], list[Fault]]:
     units: list[Unit] = []
     faults: list[Fault] = []
     for line, row in rows:
-        values = {_key(title): (value or "").strip() for title, value in row.items() if title}
+        values = {_key(title): " ".join((value or "").split()) for title, value in row.items() if title}
         unit = _unit(values, line)
         faults.extend(_line_faults(unit, name))
         if unit.code:

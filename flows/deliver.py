@@ -19,7 +19,7 @@ async def drain_outbox(campaign: str, moment: datetime) -> Delivered:
     async with open_sender(moment):
         while True:
             passed = await _through_the_queue(campaign, progress)
-            total += passed
+            total = total.then(passed)
             repaired = await repair_contacts(campaign, moment)
             if passed.relay_is_down or not (repaired or passed.needs_another_look):
                 return total
@@ -43,7 +43,7 @@ async def _pass(campaign: str, progress: Progress, *, only_lanes: tuple[str, ...
         shard = await deliver_shard(campaign, progress.shard_size, place, only_lanes)
         total += shard
         await progress.show(shard.handed_over)
-        if shard.reached is None or shard.relay_is_down:
+        if shard.reached is None or shard.relay_is_down or (only_lanes and shard.full_lanes >= set(only_lanes)):
             return total
         place = shard.reached
 

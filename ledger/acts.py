@@ -30,8 +30,9 @@ class Act:
             object.__setattr__(self, name, moment.astimezone(UTC))
 
     def again(self) -> "Act":
-        """Return the same act a moment later: the wall has moved on, the campaign's moment has not."""
-        return replace(self, wall=datetime.now(UTC))
+        """Return the same act as time has gone on since, for the wall and for the campaign: a long drain ages."""
+        wall = datetime.now(UTC)
+        return replace(self, wall=wall, as_of=self.as_of + (wall - self.wall))
 
     @classmethod
     def now(cls, actor: str, as_of: datetime | None = None, flow_run_id: str | None = None) -> "Act":

@@ -223,7 +223,7 @@ def plan_messages(
 def waiting(
     session: Session, campaign_id: int, act: Act, *, after: Place, limit: int, only_lanes: Collection[str] = ()
 ) -> list[Waiting]:
-    """Return messages that wait to be sent, in order, beyond a place in the queue; of some lanes only if named."""
+    """Return messages that wait to be sent, in order, beyond a place; only of some lanes (and of none), if named."""
     columns = [_messages.c[name] for name in Waiting._fields]
     query = (
         select(*columns)
@@ -237,7 +237,7 @@ def waiting(
         .limit(limit)
     )
     if only_lanes:
-        query = query.where(_messages.c.lane.in_(sorted(only_lanes)))
+        query = query.where(or_(_messages.c.lane.in_(sorted(only_lanes)), _messages.c.lane.is_(None)))
     return [Waiting._make(row) for row in session.connection().execute(query).all()]
 
 
@@ -524,7 +524,10 @@ def requeue_held(session: Session, act: Act, lane: str, grounds: str) -> int:
         by_campaign.setdefault(campaign_id, []).append(result)
     for campaign_id, results in by_campaign.items():
         record(session, act, campaign_id, results)
-    return sum(map(len, by_campaign.values()))
+    ids = [result.message_id for results in by_campaign.values() for result in results]
+    # What was refused was not the message: it begins anew.
+    session.execute(update(_messages).where(_messages.c.id.in_(ids)).values(tries=0))
+    return len(ids)
 
 
 def record_arrival(session: Session, act: Act, message: MessageRow, why: str) -> None:

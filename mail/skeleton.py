@@ -20,6 +20,8 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
+from rules.addresses import ADDRESS, ATOM
+
 VERSION = 1  # of the dump; raise it when the same dump would come out as other bytes
 INLINE_LIMIT = 1024  # octets; a longer constant content stands in the dump as its sha256
 LINE = 76  # RFC 2045 and RFC 2047
@@ -34,10 +36,8 @@ MARK = re.compile(f"{OPEN}({NAME}){CLOSE}")
 NO_HEADER = re.compile(f"[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{OPEN}{CLOSE}]")
 NO_TEXT = re.compile(f"[\ud800-\udfff{OPEN}{CLOSE}]")
 LINE_BREAKS = "\0\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
-ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 ATOMS = re.compile(rf"{ATOM}(?: {ATOM})*")
 ASCII = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-ADDRESS = re.compile(rf"(?=.{{3,254}}\Z)(?=[^@]{{1,64}}@){ATOM}(?:\.{ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")
 MEDIA_TYPE = re.compile(r"(?!multipart/|message/)[a-z0-9][a-z0-9.+_-]*/[a-z0-9][a-z0-9.+_-]*")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_.()+#@!~^-](?:[A-Za-z0-9 _.()+#@!~^-]{0,50}[A-Za-z0-9_.()+#@!~^-])?")

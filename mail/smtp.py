@@ -612,6 +612,7 @@ class Dialogue(asyncio.Protocol):
 
 def _text(raw: bytes) -> str:
     """Return a reply's words: some Chinese servers speak GBK."""
+    raw = raw.replace(b"\0", b"")  # no database keeps it
     try:
         return raw.decode()
     except UnicodeDecodeError:

@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from definition.loading import LoadedCampaign
-from definition.roster import ADDRESS
 from ledger.facts import Address, contacts_by_party
 from ledger.tables import ContactRow, PartyRow
+from rules.addresses import ADDRESS
 
 MANY_SOFT = 3  # soft bounces in a row after which somebody should ask
 

@@ -18,8 +18,8 @@ from office.rulebook import Rulebook
 from rules.delivery import Unsent, choose_contact, in_window, is_allowed
 from rules.lanes import Allowance, Lane, LanePace, allowance, lane_of
 
-HORIZON = timedelta(seconds=10)  # how far ahead a claim uses up a lane's rate: a slow lane holds up no other
-GIVES_UP_AFTER = timedelta(days=5)  # RFC 5321, 4.5.4.1
+HORIZON = timedelta(seconds=30)  # how far ahead a claim uses up a lane's rate: a slow lane holds up no other
+GIVES_UP_AFTER = 34  # tries: five days of them (RFC 5321, 4.5.4.1); days on hold do not count
 ALERT = "alert"
 
 
@@ -69,7 +69,7 @@ class Gate:
             return Unsent.NOTHING_LEFT
         if message.mail_class == MailClass.CHASE and self._campaign.state == CampaignState.CLOSED:
             return Unsent.PAUSED
-        if message.tries and message.dated_at is not None and self._act.as_of - message.dated_at > GIVES_UP_AFTER:
+        if message.tries >= GIVES_UP_AFTER:
             return Unsent.GIVEN_UP
         return None
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from definition.loading import LoadedCampaign, load_campaign
 from definition.models import Campaign
-from definition.roster import ADDRESS, Unit
+from definition.roster import Unit
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import (
@@ -26,6 +26,7 @@ from ledger.errors import AlreadyRecorded
 from ledger.tables import CampaignRow, ContactRow, MessageRow, ObligationRow, PartyKind, PartyRow
 from office.premises import Premises
 from office.rulebook import Rulebook, open_book, owed_by_unit
+from rules.addresses import ADDRESS
 from rules.deadlines import Occurrence
 
 OFFICE = "OFFICE"

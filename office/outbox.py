@@ -19,13 +19,13 @@ from ledger.outbox import HEAD, Claim, Item, NewMessage, Place, Result, Waiting
 from ledger.tables import ContactRow, MessageRow, MessageState
 from mail.smtp import Envelope, Outcome
 from mail.tokens import sign
-from office.alerts import alert_staff
+from office.alerts import CONTACTS, alert_staff
 from office.composing import Composer
 from office.gate import Gate, LanePlan, scopes_of
 from office.premises import Premises
 from office.rulebook import open_book
 from office.skeletons import Composed, LostBytesError
-from rules.delivery import Unsent, may_retry_ambiguous
+from rules.delivery import Unsent, choose_contact, may_retry_ambiguous
 from rules.lanes import slowed
 from rules.notices import ItemDue
 from rules.replies import Blame, retry_delay
@@ -56,7 +56,7 @@ class Delivered:
     reached: Place | None = None
 
     def __add__(self, other: "Delivered") -> "Delivered":
-        """Add the drain of a later shard; what it sent or ended no longer waits."""
+        """Add another shard of the same pass."""
         return Delivered(
             outcomes=Counter(self.outcomes) + Counter(other.outcomes),
             unsent={**self.unsent, **other.unsent},
@@ -69,6 +69,10 @@ class Delivered:
     def handed_over(self) -> int:
         """How many attempts were made."""
         return sum(self.outcomes.values())
+
+    def then(self, later: "Delivered") -> "Delivered":
+        """Add a later pass through the whole queue, which says anew what still waits."""
+        return replace(self + later, unsent=later.unsent)
 
     def without_full_lanes(self) -> "Delivered":
         """Return the same before lanes that were full are looked at again."""
@@ -83,7 +87,8 @@ class Delivered:
     @property
     def needs_another_look(self) -> bool:
         """Whether something was planned on the way: an alert about what was refused."""
-        return any(self.outcomes.get(state) for state in ("refused", "held"))
+        not_composed = Unsent.NOT_COMPOSED in self.ended.values()
+        return not_composed or any(self.outcomes.get(state) for state in ("refused", "held"))
 
     def unsent_by_reason(self) -> dict[str, int]:
         """Return how many messages did not leave, by reason."""
@@ -117,9 +122,14 @@ def claim_shard(
     for message in messages:
         _consider(premises, act, gate, composer, message, draft)
     if take_the_pen(session):
+        session.refresh(row)
         draft.keep(outbox.still_waiting(session, [m.id for m in messages]))
     advance(act, row, rehearsal=premises.rehearsal)
     draft.write(session, act, row.id, sender)
+    for contact_id, fault in draft.unwritable.values():
+        mark_contact_bad(session, act, session.get_one(ContactRow, contact_id), f"cannot be written to: {fault}")
+    if draft.unwritable:
+        alert_staff(session, premises, act, campaign, CONTACTS)
     return Shard(
         campaign=campaign,
         campaign_id=row.id,
@@ -152,10 +162,11 @@ class _Draft:
     ended: dict[int, tuple[Unsent, str]] = field(default_factory=dict)  # why, and in words for the record
     dead: dict[int, list[Item]] = field(default_factory=dict)  # items to be dropped from a message
     full: dict[int, str] = field(default_factory=dict)  # the lane that a message waits for
+    unwritable: dict[int, tuple[int, str]] = field(default_factory=dict)  # the contact to whom it cannot be written
 
     def keep(self, waiting: Collection[int]) -> None:
         """Forget the messages that others have touched meanwhile."""
-        for part in (self.claims, self.envelopes, self.unsent, self.ended, self.dead, self.full):
+        for part in (self.claims, self.envelopes, self.unsent, self.ended, self.dead, self.full, self.unwritable):
             for id_ in set(part) - set(waiting):
                 del part[id_]
 
@@ -184,8 +195,9 @@ def _consider(premises: Premises, act: Act, gate: Gate, composer: Composer, mess
     dated_at = message.dated_at or act.as_of
     try:
         composed = _again(premises, message, named, live, to) or composer.compose(message, live, to, dated_at)
-    except ValueError as error:  # a header that would break; this message must not hold up the others
+    except (ValueError, FileNotFoundError) as error:  # this message must not hold up the others
         draft.ended[message.id] = Unsent.NOT_COMPOSED, f"cannot be composed: {error}"
+        draft.unwritable[message.id] = to.id, str(error)
         return
     if len(live) < len(named):
         draft.dead[message.id] = [item for item in named if item not in live]
@@ -303,7 +315,7 @@ def _draw_consequences(
         contact = session.get(ContactRow, message.contact_id)
         if contact is not None:
             mark_contact_bad(session, act, contact, f"refused: {said}")
-            alert_staff(session, premises, act, campaign, "contacts")
+            alert_staff(session, premises, act, campaign, CONTACTS)
     elif outcome.blame is Blame.THROTTLE:
         stand = senders.lane_stands(session).get(envelope.lane) or senders.LaneStand()
         senders.slow_lane(session, envelope.lane, slowed(stand.pace, act.wall, outcome.retry_after), said)
@@ -362,9 +374,9 @@ def repair(session: Session, premises: Premises, act: Act, campaign: str) -> int
     news = []
     for message in lost:
         contacts = contacts_of(session, message.party_id)
-        nobody = message.reason == Unsent.NO_CONTACT
+        nobody = message.address is None  # there was nobody to write to, or nobody to whom it could be written
         at_fault = any(c.id == message.contact_id and c.bad_since is not None for c in contacts)
-        if not (nobody or at_fault) or all(c.bad_since is not None for c in contacts):
+        if not (nobody or at_fault) or choose_contact(contacts, message.notice) is None:
             continue  # refused for what we are or sent, not for the address; or nobody is left to write to
         again = tuple(ItemDue(obligation_id=i.obligation_id, rung=i.rung, due=i.due_at) for i in items[message.id])
         news.append(

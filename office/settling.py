@@ -78,9 +78,9 @@ def _again(act: Act, message: MessageRow, grounds: str) -> Result:
     )
 
 
-def is_given_up(act: Act, message: MessageRow) -> bool:
-    """Whether a mail to be tried again was composed so long ago that it will be given up instead."""
-    return message.tries > 0 and message.dated_at is not None and act.as_of - message.dated_at > GIVES_UP_AFTER
+def is_given_up(message: MessageRow) -> bool:
+    """Whether a mail to be tried again was tried so often that it will be given up instead."""
+    return message.tries >= GIVES_UP_AFTER
 
 
 def resend(session: Session, premises: Premises, act: Act, message_id: int, grounds: str) -> MessageRow:

@@ -23,6 +23,7 @@ from tasks.sending import Sender
 
 ACTOR = "rule:deliver"
 WORTH_SHOWING = 100  # fewer are sent before anybody has opened the page
+LARGEST_SHARD = 1000  # on SQLite others cannot write while a shard is claimed
 SHARDS = 40  # task runs of a drain at most, roughly: the run page stays readable
 _sender: ContextVar[tuple[OwnLoop, Sender]] = ContextVar("sender")
 
@@ -83,7 +84,7 @@ class Progress:
     @property
     def shard_size(self) -> int:
         """How many messages a shard takes, so that the drain is not too many task runs."""
-        return max(settings().shard_size, self.waiting // SHARDS)
+        return max(settings().shard_size, min(LARGEST_SHARD, self.waiting // SHARDS))
 
     async def show(self, done: int) -> None:
         """Show that so many more messages were looked at."""

@@ -1,5 +1,6 @@
 """What every task needs: the premises built from settings, and the act in whose name it writes."""
 
+import atexit
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -25,6 +26,7 @@ def _open(config: Settings) -> Premises:
         folder.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(config.ledger, durability=config.ledger_durability)
     ledger.migrate()
+    atexit.register(ledger.close)  # SQLite then moves what stands in the write-ahead log into the file
     return Premises(
         ledger=ledger,
         files=FileStore(config.var_dir / "files"),

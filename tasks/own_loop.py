@@ -51,9 +51,11 @@ class OwnLoop:
         try:
             return await asyncio.shield(waiter)
         except asyncio.CancelledError:
-            self._loop.call_soon_threadsafe(tasks[0].cancel)
-            with suppress(asyncio.CancelledError, Exception):
-                await waiter
+            # After `start`, which may not have run yet: what the loop is told comes in order.
+            self._loop.call_soon_threadsafe(lambda: tasks[0].cancel())  # noqa: PLW0108  there is none yet, perhaps
+            while not waiter.done():  # also when we are told again
+                with suppress(asyncio.CancelledError, Exception):
+                    await asyncio.shield(waiter)
             raise
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 import socket
 from collections import Counter
@@ -11,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import NamedTuple, Self
 from uuid import uuid4
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from ledger import senders
 from ledger.acts import Act
@@ -34,6 +37,7 @@ from office.premises import Premises
 from rules.delivery import Unsent
 from rules.replies import Blame
 
+log = logging.getLogger(__name__)
 ENOUGH_FAILURES = 10  # connections that could not be had, in a row
 ASKS_EVERY = timedelta(seconds=0.5)  # so soon does the kill switch stop a sender
 HEARTBEAT_S = LEASE.total_seconds() / 4
@@ -93,6 +97,7 @@ class Sender:
         self._stack = ExitStack()
         self._asks_at = datetime.min.replace(tzinfo=UTC)
         self.stops: frozenset[str] = frozenset()  # the holds in force, as last asked
+        self.closed_lanes: set[str] = set()  # in which the provider has asked for a pause since
         self._heart: asyncio.Task[None] | None = None
         self._has_gone = False
 
@@ -119,9 +124,9 @@ class Sender:
             self._heart.cancel()
         try:
             await self._drop_what_was_claimed_ahead()
+        finally:
             for _, pool in self._pools.values():
                 await pool.__aexit__(None, None, None)
-        finally:
             self._stack.close()
             self._sign_off()
 
@@ -135,7 +140,8 @@ class Sender:
         if foreseen:
             await asyncio.to_thread(self._ask_for_stops, campaign)
         else:
-            self.stops = frozenset()  # what was claimed just now was not on hold
+            self.stops = frozenset()  # what was claimed just now was not on hold, nor its lane closed
+            self.closed_lanes.clear()
         if self._claims_ahead and shard.reached is not None:
             self._claim_ahead(wanted._replace(after=shard.reached))
         sending = _Sending(self, shard)
@@ -255,7 +261,10 @@ class Sender:
         """Keep the lease while a slow relay keeps us waiting without a commit."""
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            await asyncio.to_thread(self._renew)
+            try:
+                await asyncio.to_thread(self._renew)
+            except SQLAlchemyError:
+                log.warning("the lease could not be renewed; it is tried again", exc_info=True)
 
     def _renew(self) -> None:
         """Let the lease run on; take a new one if we were struck off, as after the machine was suspended."""
@@ -278,17 +287,18 @@ class _Sending:
         self._next_at = {lane: plan.first_at for lane, plan in shard.lanes.items()}
         self._failures = 0  # in a row
         self._locked_out = False
-        self._closed: set[str] = set()  # lanes in which the provider asked for a pause
         self.outcomes: Counter[str] = Counter()
         self.stopped: dict[int, Unsent] = {}
 
     async def run(self) -> None:
         """Send everything, unless a stop or a cancellation comes between; then the rest goes back to the queue."""
-        connections = sum(plan.connections for plan in self._shard.lanes.values())
+        # A lane may have lost its only mail since it was asked: one that could not be composed, or that others took.
+        lanes = {lane: plan for lane, plan in self._shard.lanes.items() if lane in self._queues}
+        connections = sum(plan.connections for plan in lanes.values())
         journal = Journal(self._commit, connections=connections, in_thread=self._sender.commits_in_thread)
         try:
             async with journal, asyncio.TaskGroup() as group:
-                for lane, plan in self._shard.lanes.items():
+                for lane, plan in lanes.items():
                     pool = await self._sender.pool(lane, plan)
                     for _ in range(plan.connections):
                         group.create_task(self._connection(lane, plan, pool, journal))
@@ -324,7 +334,7 @@ class _Sending:
         self.outcomes["held" if held else outcome.state] += 1
         self._failures = self._failures + 1 if outcome.blame is Blame.RELAY else 0
         if outcome.blame is Blame.THROTTLE:
-            self._closed.add(lane)
+            self._sender.closed_lanes.add(lane)
         self._locked_out |= outcome.blame is Blame.AUTH  # another try would bring the account nearer to being blocked
 
     async def _wait_for_turn(self, lane: str, interval: timedelta) -> None:
@@ -342,7 +352,7 @@ class _Sending:
         scopes = {EVERYTHING, scope_of_campaign(self._shard.campaign), scope_of_lane(lane)}
         if self._locked_out or self._sender.stops & scopes:
             return Unsent.HELD
-        return Unsent.LANE_CLOSED if lane in self._closed else None
+        return Unsent.LANE_CLOSED if lane in self._sender.closed_lanes else None
 
     def _commit(self, group: Group) -> frozenset[int]:
         results = [(self._envelopes[id_], outcome) for id_, outcome in group.results]

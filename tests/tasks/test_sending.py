@@ -18,7 +18,7 @@ from ledger import outbox
 from ledger.audit import verify
 from ledger.outbox import HEAD, Result
 from ledger.senders import LEASE, live, sign_on
-from ledger.tables import AuditRow, MessageState
+from ledger.tables import AuditRow, MessageRow, MessageState
 from mail.smtp import Envelope, Outcome
 from office.outbox import Shard, claim_shard, commit_group, judge_abandoned
 from rules.replies import Stage
@@ -256,10 +256,12 @@ async def test_the_bytes_that_left_can_be_made_again(post: Post, relay: Relay) -
     case.house.ledger.close()
 
 
-async def test_a_message_deferred_for_more_than_five_days_is_given_up(post: Post, relay: Relay) -> None:
+async def test_a_message_deferred_for_five_days_of_tries_is_given_up(post: Post, relay: Relay) -> None:
     post.plan()
     relay.script[Stage.RCPT, name(1)] = BUSY
     await post.drain(relay)
+    with post.house.ledger.writing() as session:
+        session.get_one(MessageRow, post.messages(1)[0].id).tries = 33
     await post.drain(relay, LAUNCH + timedelta(days=5))
     assert post.state(1) == "deferred"
     delivered = await post.drain(relay, LAUNCH + timedelta(days=6))

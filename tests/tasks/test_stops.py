@@ -262,8 +262,11 @@ async def test_an_address_that_cannot_be_written_stops_nobody(post: Post, relay:
     post.plan()
     delivered = await post.drain(relay)
     assert delivered.unsent_by_reason() == {"not_composed": 1}
-    assert post.states() == {"refused": 1, "sent": UNITS - 1}
+    assert post.states() == {"refused": 1, "sent": UNITS - 1, "planned": 1}  # the alert to the operators
     assert "cannot be composed" in post.messages(1)[0].reason
+    with post.house.ledger.reading() as session:
+        contact = session.scalars(select(ContactRow).where(ContactRow.party_id == 2)).one()
+        assert contact.bad_reason.startswith("cannot be written to")
 
 
 async def test_a_message_that_cannot_be_composed_is_not_written_anew_for_ever(post: Post, relay: Relay) -> None:

@@ -84,6 +84,8 @@ def upgrade() -> None:
         sa.Column("tries", sa.Integer(), nullable=False, server_default="0"),
     ):
         op.add_column("messages", column)
+    # Until now what was claimed may have left: it must not go back to the queue.
+    op.execute("UPDATE messages SET data_at = COALESCE(lease_until, recorded_at) WHERE state = 'claimed'")
     op.drop_column("messages", "lease_until")
     for table, keys in LET_GO.items():
         with op.batch_alter_table(table) as batch:
