@@ -12,6 +12,8 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import func, select
@@ -53,11 +55,12 @@ def send(folder: str, url: str, port: str) -> float:
     print("ready", flush=True)
     sys.stdin.readline()
     started = time.perf_counter()
+    act = replace(ACT, wall=datetime.now(UTC))  # the launch's moment, made now: from here both go on together
 
     async def drain() -> None:
         async with OwnLoop() as loop:
             served = not url.startswith("sqlite")
-            sender = Sender(house, relay, ACT.again, commit_in_thread=served, claim_ahead=served)
+            sender = Sender(house, relay, act.again, commit_in_thread=served, claim_ahead=served)
             await loop.run(sender.sign_on())
             place: Place | None = HEAD
             while place is not None:
