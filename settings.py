@@ -146,16 +146,6 @@ class Settings(BaseSettings):
         return self.ledger_url or f"sqlite:///{self.var_dir / 'ledger.db'}"
 
     @property
-    def ledger_is_served(self) -> bool:
-        """Whether the ledger lies with a server, where claiming and committing are not in each other's way."""
-        return not self.ledger.startswith("sqlite")
-
-    @property
-    def commits_wait(self) -> bool:
-        """Whether a commit waits for a disk or a server, so that it is better made beside the sending."""
-        return self.ledger_is_served or self.ledger_durability == "FULL"
-
-    @property
     def maildir(self) -> Path:
         """Maildir of the intake address."""
         return self.intake_maildir or self.var_dir / "intake"

@@ -63,8 +63,7 @@ def send(folder: str, url: str, port: str, as_of: str, shard: str) -> None:
 
     async def drain() -> None:
         async with OwnLoop() as loop:
-            served = not url.startswith("sqlite")
-            sender = Sender(house, relay, act.again, commit_in_thread=served, claim_ahead=served)
+            sender = Sender(house, relay, act.again)
             await loop.run(sender.sign_on())
             place: Place | None = HEAD
             while place is not None:

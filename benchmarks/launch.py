@@ -55,12 +55,10 @@ def send_all(folder: str, url: str, port: int, durability: str, *, plan: bool = 
         with house.ledger.writing() as session:
             plan_step(session, house, act, KEY, StepKind.LAUNCH)
     relay = SmtpServer(host="127.0.0.1", port=port, tls="none", local_hostname="office.example")
-    served = not url.startswith("sqlite")
-    in_thread = served or durability == "FULL"
 
     async def drain() -> None:
         async with OwnLoop() as loop:
-            sender = Sender(house, relay, act.again, commit_in_thread=in_thread, claim_ahead=served)
+            sender = Sender(house, relay, act.again)
             await loop.run(sender.sign_on())
             place: Place | None = HEAD
             while place is not None:

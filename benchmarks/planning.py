@@ -136,8 +136,7 @@ def drain(folder: str, url: str, port: str, limit: str) -> float:
     async def send() -> int:
         sent = 0
         async with OwnLoop() as loop:
-            served = not url.startswith("sqlite")
-            sender = Sender(house, relay, act.again, commit_in_thread=served, claim_ahead=served)
+            sender = Sender(house, relay, act.again)
             await loop.run(sender.sign_on())
             place: Place | None = HEAD
             while place is not None:

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping, insert, select, text
 from sqlalchemy.orm import Session
 
 from ledger.acts import Act
-from ledger.bulk import Bulk
+from ledger.bulk import Bulk, Step
 from ledger.tables import AttemptRow, AuditRow
 from ledger.tables.base import table_of
 
@@ -52,9 +52,22 @@ def append(
     party_id: int | None = None,
 ) -> None:
     """Append one entry in the caller's transaction, which holds the write lock; ``detail`` must be plain JSON."""
-    connection = session.connection()
-    last = connection.exec_driver_sql(_LAST).first()
-    entry = {
+    bulk, rows = entry(session, act, verb, detail, campaign_id=campaign_id, party_id=party_id)
+    bulk.run(session, rows)
+
+
+def entry(
+    session: Session,
+    act: Act,
+    verb: str,
+    detail: Mapping[str, Any],
+    *,
+    campaign_id: int | None = None,
+    party_id: int | None = None,
+) -> Step:
+    """Return the step that appends one entry; no other may be appended before it is run."""
+    last = session.connection().exec_driver_sql(_LAST).first()
+    told = {
         "seq": last.seq + 1 if last else 1,
         "campaign_id": campaign_id,
         "party_id": party_id,
@@ -66,7 +79,7 @@ def append(
         "as_of": act.as_of,
         "recorded_at": act.wall,
     }
-    _INSERT.run(session, [(*entry.values(), entry_hash(entry))])
+    return _INSERT, [(*told.values(), entry_hash(told))]
 
 
 def entry_hash(entry: Mapping[str, Any]) -> str:

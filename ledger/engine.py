@@ -35,7 +35,10 @@ class Ledger:
 
     def __init__(self, url: str, *, durability: str = "NORMAL") -> None:
         """Open (not create) the database at an SQLAlchemy URL."""
-        self.engine = _engine(_with_driver(url), durability)
+        self.durability = durability
+        # A connection kept in the pool does not outlive its server: ask before use.
+        self.engine = create_engine(_with_driver(url), json_serializer=to_json, pool_pre_ping=True)
+        prepare_engine(self.engine, durability)
         self._writing = self.engine.execution_options(writes="at once")
         self._thinking_first = self.engine.execution_options(writes="late")
 
@@ -80,19 +83,17 @@ def _with_driver(url: str) -> URL:
     return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in ("postgres", "postgresql") else parsed
 
 
-def _engine(url: URL, durability: str) -> Engine:
-    # A connection kept in the pool does not outlive its server: ask before use.
-    engine = create_engine(url, json_serializer=_json, pool_pre_ping=True)
+def prepare_engine(engine: Engine, durability: str) -> None:
+    """Let an engine's connections keep the ledger's promises: durability, and one writer at a time."""
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_pragmas(durability))
         event.listen(engine, "begin", _begin_sqlite)
     else:
         event.listen(engine, "connect", _postgres_settings(durability))
         event.listen(engine, "begin", _begin_postgres)
-    return engine
 
 
-def _json(value: object) -> str:
+def to_json(value: object) -> str:
     """Keep Chinese readable for whoever opens the database by hand."""
     return orjson.dumps(value).decode()
 
@@ -137,6 +138,9 @@ def _postgres_settings(durability: str) -> Any:  # noqa: ANN401  SQLAlchemy's li
         with connection.cursor() as cursor:
             cursor.execute(f"SET synchronous_commit TO {SYNCHRONOUS_COMMIT[durability]}")
             cursor.execute(f"SET lock_timeout TO {LOCK_TIMEOUT_MS}")
+            # What is at work is in memory: rows by the dozen are to be looked up, not looked for in the whole table.
+            cursor.execute("SET random_page_cost TO 1")
+            cursor.execute("SET jit TO off")
         connection.commit()
 
     return on_connect

@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import bindparam, func, insert, literal_column, null, or_, select, text, tuple_, update
+from sqlalchemy import bindparam, func, insert, literal_column, or_, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
-from ledger import audit
+from ledger import audit, senders
 from ledger.acts import Act
-from ledger.bulk import Bulk
+from ledger.bulk import Bulk, Step, run_together
 from ledger.campaigns import written
 from ledger.errors import TakenOver, UnknownMessage
 from ledger.tables import UNTOLD, AttemptRow, ItemRow, MailClass, MessageRow, MessageState
@@ -54,21 +54,9 @@ _CLAIM = Bulk(
     .values(
         state=literal_column("'claimed'"),
         claimed_by=bindparam("b_sender"),
-        data_at=null(),
         **{name: bindparam(f"b_{name}") for name in _COMPOSED},
     ),
     (*(f"b_{name}" for name in _COMPOSED), "b_sender", "b_id"),
-)
-_MARK_DATA = Bulk(
-    update(_messages)
-    .where(
-        _messages.c.id == bindparam("b_id"),
-        _messages.c.claimed_by == bindparam("b_sender"),
-        # A parameter, lest PostgreSQL read the index of all that is claimed, and was, for each of them.
-        _messages.c.state == bindparam("b_state"),
-    )
-    .values(data_at=bindparam("b_at")),
-    ("b_at", "b_id", "b_sender", "b_state"),
 )
 _record = (
     update(_messages)
@@ -76,7 +64,6 @@ _record = (
     .values(
         state=bindparam("b_state"),
         reason=bindparam("b_reason"),
-        data_at=null(),
         not_before=bindparam("b_not_before"),
         sent_as_of=func.coalesce(bindparam("b_sent", type_=_messages.c.sent_as_of.type), _messages.c.sent_as_of),
         tries=_messages.c.tries + bindparam("b_tries"),
@@ -294,36 +281,15 @@ def claim(session: Session, act: Act, campaign_id: int, sender: str, claims: Seq
     """Take messages before they are sent. The sender's lease says until when nobody else may judge their fate."""
     if not claims:
         return
-    taken = _CLAIM.run(session, [(*claim[1:], sender, claim.message_id) for claim in claims])
+    results = [
+        Result(message_id=c.message_id, state=MessageState.CLAIMED, address=c.address, lane=c.lane) for c in claims
+    ]
+    taking = (_CLAIM, [(*claim[1:], sender, claim.message_id) for claim in claims])
+    taken, *_ = run_together(session, [taking, *_vouched(session, act, campaign_id, results)])
     if taken != len(claims):  # the caller looked under a lock; somebody wrote past it
         raise UnknownMessage(
             f"{len(claims) - taken} of {len(claims)} messages to be claimed wait no longer; claim again"
         )
-    _append_attempts(
-        session,
-        act,
-        campaign_id,
-        [Result(message_id=c.message_id, state=MessageState.CLAIMED, address=c.address, lane=c.lane) for c in claims],
-    )
-
-
-def mark_data(session: Session, act: Act, sender: str, message_ids: Collection[int]) -> frozenset[int]:
-    """Put on record that messages are about to reach DATA; return those that the sender no longer has.
-
-    From here on nobody may guess that they did not leave.
-    """
-    if not message_ids:
-        return frozenset()
-    if _MARK_DATA.run(session, [(act.wall, id_, sender, MessageState.CLAIMED) for id_ in message_ids]) == len(
-        message_ids
-    ):
-        return frozenset()
-    with_us = select(_messages.c.id).where(
-        _messages.c.id.in_(message_ids),
-        _messages.c.claimed_by == sender,
-        _messages.c.state == MessageState.CLAIMED,
-    )
-    return frozenset(message_ids) - frozenset(session.scalars(with_us))
 
 
 def still_with(session: Session, sender: str, message_ids: Collection[int]) -> frozenset[int]:
@@ -337,19 +303,36 @@ def still_with(session: Session, sender: str, message_ids: Collection[int]) -> f
     return frozenset(session.scalars(query.with_for_update()))
 
 
-def record(
-    session: Session, act: Act, campaign_id: int, results: Sequence[Result], *, sender: str | None = None
-) -> None:
-    """Record what came of messages, as a group that one audit entry vouches for.
+def record(session: Session, act: Act, campaign_id: int, results: Sequence[Result]) -> None:
+    """Record what came of messages, as a group that one audit entry vouches for."""
+    if results:
+        run_together(session, [(_RECORD, _recorded(act, results)), *_vouched(session, act, campaign_id, results)])
+
+
+def commit_group(
+    session: Session, act: Act, campaign_id: int, sender: str, *, at_data: Collection[int], results: Sequence[Result]
+) -> bool:
+    """Put on record which messages a sender has at DATA from now on, and what came of others.
+
+    Return False if the sender was struck off: it may send nothing more of what it had.
 
     Raises:
-        TakenOver: a ``sender`` was named, and some of them are with it no longer; nothing may be committed.
+        TakenOver: some of the results are of messages that the sender no longer has; nothing may be committed.
 
     """
+    marking = senders.marking(sender, at_data, act.wall)
     if not results:
-        return
+        return run_together(session, [marking]) == [1]
+    own = (_RECORD_OWN, [(*row, sender) for row in _recorded(act, results)])
+    stands, ours, *_ = run_together(session, [marking, own, *_vouched(session, act, campaign_id, results)])
+    if ours != len(results):
+        raise TakenOver("some of these messages were taken over by others; ask which with still_with")
+    return stands == 1
+
+
+def _recorded(act: Act, results: Sequence[Result]) -> list[tuple[Any, ...]]:
     told = (MessageState.SENT, MessageState.AMBIGUOUS)
-    rows = [
+    return [
         (
             r.state,
             "" if r.state is MessageState.SENT else r.text[:300],
@@ -360,11 +343,6 @@ def record(
         )
         for r in results
     ]
-    if sender is None:
-        _RECORD.run(session, rows)
-    elif _RECORD_OWN.run(session, [(*row, sender) for row in rows]) != len(rows):
-        raise TakenOver("some of these messages were taken over by others; ask which with still_with")
-    _append_attempts(session, act, campaign_id, results)
 
 
 def retire(session: Session, act: Act, campaign_id: int, ended: Mapping[int, tuple[MessageState, str]]) -> None:
@@ -382,11 +360,12 @@ def give_back(session: Session, act: Act, campaign_id: int, sender: str, message
         _messages.c.id.in_(message_ids),
         _messages.c.claimed_by == sender,
         _messages.c.state == MessageState.CLAIMED,
-        _messages.c.data_at.is_(None),
     )
+    begun = senders.at_data(session).get(sender, frozenset())
     results = [
         Result(message_id=id_, state=_before(tries), text=why, again_at=not_before)
         for id_, tries, not_before in session.execute(query.with_for_update())
+        if id_ not in begun
     ]
     record(session, act, campaign_id, results)
     return len(results)
@@ -399,25 +378,22 @@ def _before(tries: int) -> MessageState:
 def judge_abandoned(session: Session, act: Act, live: Collection[str]) -> dict[int, tuple[str, str]]:
     """Judge what senders had claimed that are no longer ``live``; return (state, notice) of each by message id.
 
-    Not at DATA: it goes back to the queue. At DATA: it may have left, so it is ambiguous.
+    Not at DATA: it goes back to the queue. At DATA: it may have left, so it is ambiguous; and so is what a sender had
+    of whom nothing is on record.
     """
-    query = select(
-        _messages.c.id,
-        _messages.c.campaign_id,
-        _messages.c.notice,
-        _messages.c.tries,
-        _messages.c.data_at,
-        _messages.c.address,
-        _messages.c.lane,
-    ).where(text(IS_CLAIMED), _messages.c.claimed_by.not_in(list(live)))
+    names = ("id", "campaign_id", "notice", "tries", "claimed_by", "address", "lane")
+    query = select(*(_messages.c[name] for name in names)).where(
+        text(IS_CLAIMED), _messages.c.claimed_by.not_in(list(live))
+    )
+    begun = senders.at_data(session)
     by_campaign: dict[int, list[Result]] = {}
     judged: dict[int, tuple[str, str]] = {}
-    for id_, campaign_id, notice, tries, data_at, address, lane in session.execute(query.with_for_update()):
-        if data_at is None:
-            state, why = _before(tries), "its sender vanished before DATA; it goes back to the queue"
-        else:
+    for id_, campaign_id, notice, tries, sender, address, lane in session.execute(query.with_for_update()):
+        tried = sender not in begun or id_ in begun[sender]
+        if tried:
             state, why = MessageState.AMBIGUOUS, "its sender vanished after DATA had begun; it may have left"
-        tried = data_at is not None
+        else:
+            state, why = _before(tries), "its sender vanished before DATA; it goes back to the queue"
         result = Result(message_id=id_, state=state, text=why, address=address, lane=lane, tried=tried)
         by_campaign.setdefault(campaign_id, []).append(result)
         judged[id_] = (state, notice)
@@ -461,16 +437,17 @@ def attempts_of(session: Session, message_id: int) -> list[AttemptRow]:
     return list(session.scalars(query))
 
 
-def _append_attempts(session: Session, act: Act, campaign_id: int, results: Sequence[Result]) -> None:
+def _vouched(session: Session, act: Act, campaign_id: int, results: Sequence[Result]) -> list[Step]:
+    """Return the steps that append a group of attempts and the audit entry that vouches for them."""
     # Begins with the time, so that the index grows at its end.
     batch = f"{int(act.wall.timestamp() * 1e6):015x}{uuid4().hex[:17]}"
     rows = [
         (r.message_id, r.state, r.address, r.code, r.text[:1000], r.lane, act.flow_run_id, act.as_of, act.wall)
         for r in results
     ]
-    _APPEND.run(session, [(batch, *row) for row in rows])
     detail = {"batch": batch, "count": len(rows), "digest": audit.attempts_digest(rows)}
-    audit.append(session, act, audit.ATTEMPTED, detail, campaign_id=campaign_id)
+    entry = audit.entry(session, act, audit.ATTEMPTED, detail, campaign_id=campaign_id)
+    return [(_APPEND, [(batch, *row) for row in rows]), entry]
 
 
 def chased_between(session: Session, addresses: Collection[str], start: datetime, end: datetime) -> dict[str, int]:

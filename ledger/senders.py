@@ -1,22 +1,32 @@
 """Verbs on what senders share: leases, connection slots, the pace of lanes, and holds on sending."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import bindparam, delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from ledger import audit
 from ledger.acts import Act
+from ledger.bulk import Bulk, Step
 from ledger.campaigns import written
 from ledger.errors import UnknownHold
 from ledger.tables import HoldRow, LaneRow, SenderRow, SlotRow
+from ledger.tables.base import table_of
 from rules.lanes import LanePace
 
 LEASE = timedelta(minutes=2)
 CLAIM_LOCK = 7_316_002  # PostgreSQL: claims are made one at a time; SQLite's write lock does the same
 EVERYTHING = "all"
+
+_senders = table_of(SenderRow)
+_MARK = Bulk(
+    update(_senders)
+    .where(_senders.c.name == bindparam("b_name"))
+    .values(at_data=bindparam("b_ids"), lease_until=bindparam("b_until")),
+    ("b_ids", "b_until", "b_name"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +65,14 @@ def sign_on(session: Session, act: Act, name: str, *, host: str, pid: int) -> No
             flow_run_id=act.flow_run_id,
             started_at=act.wall,
             lease_until=act.wall + LEASE,
+            at_data=[],
         )
     )
+
+
+def stands(session: Session, name: str) -> bool:
+    """Whether a sender is on record, and was not struck off."""
+    return session.scalar(select(SenderRow.name).where(SenderRow.name == name)) is not None
 
 
 def renew_lease(session: Session, name: str, wall: datetime) -> bool:
@@ -65,6 +81,20 @@ def renew_lease(session: Session, name: str, wall: datetime) -> bool:
         update(SenderRow).where(SenderRow.name == name).values(lease_until=wall + LEASE).returning(SenderRow.name)
     )
     return kept is not None
+
+
+def marking(name: str, message_ids: Collection[int], wall: datetime) -> Step:
+    """Return the step that puts on record which messages of a sender are at DATA, or about to be.
+
+    From then on nobody may guess that they did not leave; what it names no longer has its result on record. The lease
+    runs on. It touches no row if the sender was struck off: it has lost all it had claimed, and may send none of it.
+    """
+    return _MARK, [(sorted(message_ids), wall + LEASE, name)]
+
+
+def at_data(session: Session) -> Mapping[str, frozenset[int]]:
+    """Return the messages that senders have at DATA, by sender."""
+    return {name: frozenset(ids) for name, ids in session.execute(select(_senders.c.name, _senders.c.at_data))}
 
 
 def sign_off(session: Session, names: Collection[str]) -> None:

@@ -6,7 +6,7 @@ stands marked and without result.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -21,7 +21,7 @@ class Group:
     results: Sequence[tuple[int, Outcome]]
 
 
-Commit = Callable[[Group], frozenset[int]]  # returns the marks that were refused: somebody else has those messages
+Commit = Callable[[Group], Awaitable[bool]]  # returns whether the marks hold; if not, others have those messages
 
 
 class NotOursError(Exception):
@@ -31,11 +31,10 @@ class NotOursError(Exception):
 class Journal:
     """Gathers marks and results for a moment, then commits them as one group."""
 
-    def __init__(self, commit: Commit, *, connections: int, in_thread: bool, gather_s: float = 0.008) -> None:
-        """Prepare; ``connections`` marks make a full group, ``in_thread`` keeps a slow commit off the event loop."""
+    def __init__(self, commit: Commit, *, connections: int, gather_s: float = 0.008) -> None:
+        """Prepare; ``connections`` marks make a full group."""
         self._commit = commit
         self._full = max(1, connections * 3 // 4)
-        self._in_thread = in_thread
         self._gather_s = gather_s
         self._marks: list[tuple[int, asyncio.Future[bool]]] = []
         self._results: list[tuple[int, Outcome]] = []
@@ -114,7 +113,7 @@ class Journal:
             return
         group = Group(marks=[id_ for id_, _ in marks], results=results)
         try:
-            refused = await asyncio.to_thread(self._commit, group) if self._in_thread else self._commit(group)
+            hold = await self._commit(group)
         except BaseException as error:  # noqa: BLE001  nothing of the group is on record: nobody may send on its strength
             if self._failure is None:
                 self._failure = error
@@ -122,9 +121,9 @@ class Journal:
                 self._wake.set()
             _fail(marks, error)
             return
-        for id_, done in marks:
+        for _, done in marks:
             if not done.done():
-                done.set_result(id_ not in refused)
+                done.set_result(hold)
 
 
 def _fail(marks: Sequence[tuple[int, asyncio.Future[bool]]], error: BaseException) -> None:

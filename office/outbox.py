@@ -14,6 +14,7 @@ from ledger import outbox, senders
 from ledger.acts import Act
 from ledger.campaigns import advance, contacts_of, mark_contact_bad
 from ledger.engine import take_the_pen
+from ledger.errors import TakenOver
 from ledger.facts import Address
 from ledger.outbox import HEAD, Claim, Item, NewMessage, Place, Result, Waiting
 from ledger.tables import ContactRow, MessageRow, MessageState
@@ -37,6 +38,7 @@ class Shard:
 
     campaign: str
     campaign_id: int
+    sender: str
     envelopes: tuple[Envelope, ...] = ()
     lanes: Mapping[str, LanePlan] = field(default_factory=dict)
     unsent: Mapping[int, Unsent] = field(default_factory=dict)  # these wait on
@@ -109,12 +111,16 @@ def claim_shard(
     """Claim up to ``limit`` waiting messages: each is addressed, composed and dated from what is still live.
 
     First everything is decided and composed, then written: the session may be one that thinks first.
+
+    Raises:
+        TakenOver: the sender was struck off meanwhile; nothing is claimed.
+
     """
     senders.one_claim_at_a_time(session)
     row, book = open_book(session, campaign)
     messages = outbox.waiting(session, row.id, act, after=after, limit=limit, only_lanes=only_lanes)
     if not messages:
-        return Shard(campaign=campaign, campaign_id=row.id)
+        return Shard(campaign=campaign, campaign_id=row.id, sender=sender)
     gate = Gate(session, premises, act, row, book, sender)
     gate.look_at(messages)
     composer = Composer(session, premises, act, row, messages)
@@ -122,6 +128,8 @@ def claim_shard(
     for message in messages:
         _consider(premises, act, gate, composer, message, draft)
     if take_the_pen(session):
+        if not senders.stands(session, sender):
+            raise TakenOver("this sender was struck off while it was claiming; sign on anew")
         session.refresh(row)
         draft.keep(outbox.still_waiting(session, [m.id for m in messages]))
     advance(act, row, rehearsal=premises.rehearsal)
@@ -133,6 +141,7 @@ def claim_shard(
     return Shard(
         campaign=campaign,
         campaign_id=row.id,
+        sender=sender,
         envelopes=tuple(draft.envelopes.values()),
         lanes=gate.lane_plans(),
         unsent=draft.unsent,
@@ -244,26 +253,27 @@ def commit_group(
     premises: Premises,
     act: Act,
     shard: Shard,
-    sender: str,
     *,
-    marks: Collection[int],
+    at_data: Collection[int],
     results: Sequence[tuple[Envelope, Outcome]],
-) -> frozenset[int]:
-    """Commit a group: messages about to reach DATA, and results of others. Return the marks that are not ours.
+) -> bool:
+    """Commit a group: which messages are at DATA from now on, and the results of others.
+
+    Return False if the sender was struck off: nothing more of the shard may be sent.
 
     Raises:
         TakenOver: some results are of messages that the sender no longer has, as its lease ran out.
             Nothing may be committed; :func:`still_ours` tells which are left.
 
     """
-    refused = outbox.mark_data(session, act, sender, marks)
+    known = _results(session, act, results)
+    stands = outbox.commit_group(session, act, shard.campaign_id, shard.sender, at_data=at_data, results=known)
     odd = [(envelope, outcome) for envelope, outcome in results if outcome.state != "sent"]
-    outbox.record(session, act, shard.campaign_id, _results(session, act, results), sender=sender)
     if odd:
         retry_ambiguous(session, act, [envelope.id for envelope, outcome in odd if outcome.state == "ambiguous"])
         for envelope, outcome in odd:
             _draw_consequences(session, premises, act, shard.campaign, envelope, outcome)
-    return refused
+    return stands
 
 
 def still_ours(
@@ -274,9 +284,8 @@ def still_ours(
     return [(envelope, outcome) for envelope, outcome in results if envelope.id in ours]
 
 
-def stops_in_force(session: Session, premises: Premises, act: Act, campaign: str, sender: str) -> frozenset[str]:
-    """Let a sender's lease run on; return the holds that concern it."""
-    senders.renew_lease(session, sender, act.wall)
+def stops_in_force(session: Session, premises: Premises, campaign: str) -> frozenset[str]:
+    """Return the holds that concern a sender."""
     return senders.scopes_held(session) & scopes_of(campaign, [lane.name for lane in premises.lanes])
 
 
@@ -333,13 +342,13 @@ def take_back(session: Session, act: Act, campaign: str, sender: str, message_id
     return outbox.give_back(session, act, row.id, sender, message_ids, why)
 
 
-def judge_abandoned(session: Session, act: Act) -> dict[str, int]:
-    """Judge what vanished senders had claimed; return how many by state.
+def judge_abandoned(session: Session, act: Act, *, leaving: str = "") -> dict[str, int]:
+    """Judge what vanished senders had claimed, and one that is ``leaving``, and strike them off; return how many.
 
     Where DATA had begun the message may have left: a receipt is tried once more, the others wait for a person.
     """
-    gone = senders.vanished(session, act.wall)
-    live = senders.live(session, act.wall)
+    gone = {*senders.vanished(session, act.wall), leaving}
+    live = set(senders.live(session, act.wall)) - gone
     judged = outbox.judge_abandoned(session, act, live)
     senders.sign_off(session, gone)
     again = [id_ for id_, (state, _) in judged.items() if state == MessageState.AMBIGUOUS]

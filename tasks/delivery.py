@@ -33,14 +33,7 @@ async def open_sender(as_of: datetime) -> AsyncIterator[None]:
     """Open the connections that the shards of one drain share; what they send is claimed in this sender's name."""
     run = act_of(ACTOR, as_of)
     async with OwnLoop() as loop:
-        config = settings()
-        sender = Sender(
-            premises(),
-            relay(),
-            run.again,
-            commit_in_thread=config.commits_wait,
-            claim_ahead=config.ledger_is_served,
-        )
+        sender = Sender(premises(), relay(), run.again)
         await loop.run(sender.sign_on())
         token = _sender.set((loop, sender))
         try:

@@ -14,10 +14,12 @@ from typing import NamedTuple, Self
 from uuid import uuid4
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from ledger import senders
 from ledger.acts import Act
 from ledger.errors import TakenOver
+from ledger.on_loop import LoopWriter
 from ledger.outbox import HEAD, Place
 from ledger.senders import EVERYTHING, LEASE, scope_of_campaign, scope_of_lane
 from mail.journal import Group, Journal, NotOursError
@@ -72,26 +74,15 @@ class Sender:
     What it had claimed and did not send goes back to the queue, also when it is cancelled.
     """
 
-    def __init__(
-        self,
-        premises: Premises,
-        relay: SmtpServer,
-        act: Callable[[], Act],
-        *,
-        commit_in_thread: bool = True,
-        claim_ahead: bool = False,
-    ) -> None:
-        """Prepare; ``act`` gives the act in whose name a commit is written, its wall time now.
-
-        ``commit_in_thread`` keeps commits that wait for a disk or a server off the event loop; ``claim_ahead`` claims
-        the next shard while one is being sent, where claiming is in nobody's way.
-        """
+    def __init__(self, premises: Premises, relay: SmtpServer, act: Callable[[], Act]) -> None:
+        """Prepare; ``act`` gives the act in whose name a commit is written, its wall time now."""
         self.name = uuid4().hex
         self._premises = premises
         self._relay = relay
         self._act = act
-        self._in_thread = commit_in_thread
-        self._claims_ahead = claim_ahead
+        self._writer = LoopWriter(premises.ledger)
+        self.claims_ahead = self._writer.is_served  # SQLite has one writer: it would be in the commits' way
+        self._at_data: frozenset[int] = frozenset()  # as last put on record
         self._ahead: tuple[_Wanted, asyncio.Task[Shard]] | None = None
         self._pools: dict[str, tuple[LanePlan, SmtpPool]] = {}
         self._stack = ExitStack()
@@ -115,7 +106,7 @@ class Sender:
     async def sign_on(self) -> None:
         """Judge what vanished senders left, and take a lease."""
         self._stack.enter_context(fewer_collections())
-        await asyncio.to_thread(self._sign_on)
+        await self._writer.brief(self._sign_on)
         self._heart = asyncio.create_task(self._beat())
 
     async def sign_off(self) -> None:
@@ -128,7 +119,9 @@ class Sender:
             for _, pool in self._pools.values():
                 await pool.__aexit__(None, None, None)
             self._stack.close()
-            self._sign_off()
+            self._has_gone = True
+            await self._writer.brief(self._sign_off)
+            await self._writer.close()
 
     async def send_shard(
         self, campaign: str, *, limit: int, after: Place = HEAD, only_lanes: Collection[str] = ()
@@ -138,11 +131,11 @@ class Sender:
         foreseen = self._ahead is not None and self._ahead[0] == wanted
         shard = await self._next_shard(wanted)
         if foreseen:
-            await asyncio.to_thread(self._ask_for_stops, campaign)
+            await self._ask_for_stops(campaign)
         else:
             self.stops = frozenset()  # what was claimed just now was not on hold, nor its lane closed
             self.closed_lanes.clear()
-        if self._claims_ahead and shard.reached is not None:
+        if self.claims_ahead and shard.reached is not None:
             self._claim_ahead(wanted._replace(after=shard.reached))
         sending = _Sending(self, shard)
         if shard.envelopes:
@@ -166,7 +159,7 @@ class Sender:
         return shard
 
     def _claim_ahead(self, wanted: "_Wanted") -> None:
-        self._ahead = wanted, asyncio.create_task(asyncio.to_thread(self._claim, wanted))
+        self._ahead = wanted, asyncio.create_task(self._claim(wanted))
 
     async def _drop_what_was_claimed_ahead(self) -> None:
         """Return what was claimed ahead and is not asked for to the queue."""
@@ -175,7 +168,7 @@ class Sender:
             shard = await claiming
             if shard.envelopes:
                 ids = [envelope.id for envelope in shard.envelopes]
-                await asyncio.to_thread(self.give_back, shard.campaign, ids, "not sent: claimed ahead in vain")
+                await self.give_back(shard, ids, "not sent: claimed ahead in vain")
 
     async def pool(self, lane: str, plan: LanePlan) -> SmtpPool:
         """Return the connections of a lane, opened once and kept from shard to shard while the lane's plan stays."""
@@ -192,88 +185,98 @@ class Sender:
         """Ask for stops while there is nothing to commit."""
         if datetime.now(UTC) >= self._asks_at:
             self._asks_at = datetime.now(UTC) + ASKS_EVERY
-            await asyncio.to_thread(self._ask_for_stops, campaign)
+            await self._ask_for_stops(campaign)
 
-    def _ask_for_stops(self, campaign: str) -> None:
-        with self._premises.ledger.writing() as session:
-            self.stops = stops_in_force(session, self._premises, self._act(), campaign, self.name)
+    async def _ask_for_stops(self, campaign: str) -> None:
+        self.stops = await self._writer.brief(lambda session: stops_in_force(session, self._premises, campaign))
 
-    def commit(
-        self, shard: Shard, marks: Collection[int], results: Sequence[tuple[Envelope, Outcome]]
-    ) -> frozenset[int]:
-        """Commit a group; return the marks that were refused."""
+    async def commit(self, shard: Shard, marks: Collection[int], results: Sequence[tuple[Envelope, Outcome]]) -> bool:
+        """Commit a group; return whether the marks hold."""
         try:
-            return self._commit(shard, marks, results)
+            return await self._commit(shard, marks, results)
         except TakenOver:
-            with self._premises.ledger.writing() as session:
-                ours = still_ours(session, self.name, results)
-            return self._commit(shard, marks, ours)
+            ours = await self._writer.brief(lambda session: still_ours(session, shard.sender, results))
+            return await self._commit(shard, marks, ours)
 
-    def _commit(
-        self, shard: Shard, marks: Collection[int], results: Sequence[tuple[Envelope, Outcome]]
-    ) -> frozenset[int]:
+    async def _commit(self, shard: Shard, marks: Collection[int], results: Sequence[tuple[Envelope, Outcome]]) -> bool:
         """Commit, and every now and then ask for stops, always after a reply that may have caused one."""
         act = self._act()
-        with self._premises.ledger.writing() as session:
-            refused = commit_group(session, self._premises, act, shard, self.name, marks=marks, results=results)
-            if act.wall >= self._asks_at or any(o.state in ("refused", "deferred") for _, o in results):
-                self.stops = stops_in_force(session, self._premises, act, shard.campaign, self.name)
-                self._asks_at = act.wall + ASKS_EVERY
-        return refused
+        at_data = self._at_data.difference([envelope.id for envelope, _ in results]).union(marks)
+        asks = act.wall >= self._asks_at or any(o.state in ("refused", "deferred") for _, o in results)
 
-    def give_back(self, campaign: str, message_ids: Collection[int], why: str) -> None:
-        """Return messages to the queue."""
-        with self._premises.ledger.writing() as session:
-            take_back(session, self._act(), campaign, self.name, message_ids, why)
+        def write(session: Session) -> tuple[bool, frozenset[str]]:
+            stands = commit_group(session, self._premises, act, shard, at_data=at_data, results=results)
+            return stands, stops_in_force(session, self._premises, shard.campaign) if asks else self.stops
 
-    @property
-    def commits_in_thread(self) -> bool:
-        """Whether a commit is kept off the event loop."""
-        return self._in_thread
+        stands, self.stops = await self._writer.brief(write)
+        if asks:
+            self._asks_at = act.wall + ASKS_EVERY
+        if stands:
+            self._at_data = at_data
+        return stands
 
-    def _claim(self, wanted: "_Wanted") -> Shard:
-        self._renew()
-        with self._premises.ledger.thinking_first() as session:
+    async def give_back(self, shard: Shard, message_ids: Collection[int], why: str) -> None:
+        """Return messages of a shard to the queue."""
+
+        def write(session: Session) -> None:
+            take_back(session, self._act(), shard.campaign, shard.sender, message_ids, why)
+
+        await self._writer.brief(write)
+
+    async def _claim(self, wanted: "_Wanted") -> Shard:
+        try:
+            return await self._claim_now(wanted)
+        except TakenOver:
+            return await self._claim_now(wanted)  # under the new name
+
+    async def _claim_now(self, wanted: "_Wanted") -> Shard:
+        await self._renew()
+        name = self.name
+
+        def write(session: Session) -> Shard:
             return claim_shard(
                 session,
                 self._premises,
                 self._act(),
                 wanted.campaign,
-                sender=self.name,
+                sender=name,
                 limit=wanted.limit,
                 after=wanted.after,
                 only_lanes=wanted.only_lanes,
             )
 
-    def _sign_on(self) -> None:
-        with self._premises.ledger.writing() as session:
-            act = self._act()
-            judge_abandoned(session, act)
-            senders.sign_on(session, act, self.name, host=socket.gethostname(), pid=os.getpid())
+        return await self._writer.long(write)
 
-    def _sign_off(self) -> None:
-        self._has_gone = True
-        with self._premises.ledger.writing() as session:
-            senders.sign_off(session, [self.name])
-            judge_abandoned(session, self._act())  # what a cancelled run had at DATA
+    def _sign_on(self, session: Session) -> None:
+        act = self._act()
+        judge_abandoned(session, act)
+        senders.sign_on(session, act, self.name, host=socket.gethostname(), pid=os.getpid())
+
+    def _sign_off(self, session: Session) -> None:
+        judge_abandoned(session, self._act(), leaving=self.name)  # what a cancelled run had at DATA
 
     async def _beat(self) -> None:
         """Keep the lease while a slow relay keeps us waiting without a commit."""
         while True:
             await asyncio.sleep(HEARTBEAT_S)
             try:
-                await asyncio.to_thread(self._renew)
+                await self._renew()
             except SQLAlchemyError:
                 log.warning("the lease could not be renewed; it is tried again", exc_info=True)
 
-    def _renew(self) -> None:
-        """Let the lease run on; take a new one if we were struck off, as after the machine was suspended."""
-        if self._has_gone:
-            return
-        with self._premises.ledger.writing() as session:
-            act = self._act()
-            if not senders.renew_lease(session, self.name, act.wall):
-                senders.sign_on(session, act, self.name, host=socket.gethostname(), pid=os.getpid())
+    async def _renew(self) -> None:
+        """Let the lease run on; take a new one if we were struck off, as after the machine was suspended.
+
+        It is under a new name: nothing that was claimed under the old one is ours any longer.
+        """
+        if not self._has_gone:
+            await self._writer.brief(self._renew_lease)
+
+    def _renew_lease(self, session: Session) -> None:
+        act = self._act()
+        if not senders.renew_lease(session, self.name, act.wall):
+            self.name, self._at_data = uuid4().hex, frozenset()
+            senders.sign_on(session, act, self.name, host=socket.gethostname(), pid=os.getpid())
 
 
 class _Sending:
@@ -295,7 +298,7 @@ class _Sending:
         # A lane may have lost its only mail since it was asked: one that could not be composed, or that others took.
         lanes = {lane: plan for lane, plan in self._shard.lanes.items() if lane in self._queues}
         connections = sum(plan.connections for plan in lanes.values())
-        journal = Journal(self._commit, connections=connections, in_thread=self._sender.commits_in_thread)
+        journal = Journal(self._commit, connections=connections)
         try:
             async with journal, asyncio.TaskGroup() as group:
                 for lane, plan in lanes.items():
@@ -303,7 +306,7 @@ class _Sending:
                     for _ in range(plan.connections):
                         group.create_task(self._connection(lane, plan, pool, journal))
         finally:
-            self._return_the_rest()
+            await self._return_the_rest()
 
     async def _connection(self, lane: str, plan: LanePlan, pool: SmtpPool, journal: Journal) -> None:
         try:
@@ -354,16 +357,16 @@ class _Sending:
             return Unsent.HELD
         return Unsent.LANE_CLOSED if lane in self._sender.closed_lanes else None
 
-    def _commit(self, group: Group) -> frozenset[int]:
+    async def _commit(self, group: Group) -> bool:
         results = [(self._envelopes[id_], outcome) for id_, outcome in group.results]
-        return self._sender.commit(self._shard, group.marks, results)
+        return await self._sender.commit(self._shard, group.marks, results)
 
-    def _return_the_rest(self) -> None:
+    async def _return_the_rest(self) -> None:
         for lane, queue in self._queues.items():
             if queue:
                 why = self._why_stopped(lane) or Unsent.HELD
                 ids = [envelope.id for envelope in queue]
-                self._sender.give_back(self._shard.campaign, ids, f"not sent: {why}")
+                await self._sender.give_back(self._shard, ids, f"not sent: {why}")
                 self.stopped |= dict.fromkeys(ids, why)
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ledger.tables.base import Base, Written
@@ -19,6 +19,7 @@ class SenderRow(Base):
     flow_run_id: Mapped[str | None] = mapped_column(String(36))
     started_at: Mapped[datetime]
     lease_until: Mapped[datetime]
+    at_data: Mapped[list[int]] = mapped_column(JSON)  # the messages it may have begun to hand over
 
 
 class SlotRow(Base):

@@ -99,7 +99,6 @@ class MessageRow(Written, Base):
     skeleton_sha256: Mapped[str | None] = mapped_column(String(64))  # what they share with others of their step
     fields: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # and what is this recipient's own
     claimed_by: Mapped[str | None] = mapped_column(String(64))  # the sender that has or had it
-    data_at: Mapped[datetime | None]  # wall time at which the attempt under way reached DATA
     tries: Mapped[int] = mapped_column(default=0, server_default="0")
     sent_as_of: Mapped[datetime | None]
 

@@ -83,13 +83,17 @@ def claimed(session: Session) -> list[int]:
     sign_on(session, "late")
     contact = session.scalars(select(ContactRow.id)).one()
     outbox.claim(session, ACT, row.id, "late", [claim(id_, contact) for id_ in ids])
-    assert outbox.mark_data(session, ACT, "late", [ids[1]]) == frozenset()
+    assert marked(session, "late", [ids[1]])
     return ids
 
 
 @pytest.fixture
 def mails(session: Session) -> list[int]:
     return claimed(session)
+
+
+def marked(session: Session, sender: str, ids: list[int]) -> bool:
+    return outbox.commit_group(session, ACT, campaign(session), sender, at_data=ids, results=[])
 
 
 def claim(id_: int, contact: int) -> Claim:
@@ -130,26 +134,42 @@ def test_what_had_not_reached_data_goes_back_and_what_had_is_ambiguous(session: 
     assert audit.verify(session).fault == ""
 
 
-def test_a_late_sender_may_not_send_what_was_taken_from_it(session: Session, mails: list[int]) -> None:
+def test_a_late_sender_may_send_nothing_more_until_it_signs_on_anew(session: Session, mails: list[int]) -> None:
     judged(session, after(HOUR))
-    assert outbox.mark_data(session, ACT, "late", mails) == frozenset(mails)
-    assert all(session.get_one(MessageRow, id_).state != "claimed" for id_ in mails)
+    senders.sign_off(session, ["late"])
+    assert not marked(session, "late", mails)
+    assert senders.at_data(session) == {}
 
 
-def test_a_mark_is_refused_to_whoever_has_not_claimed(session: Session, mails: list[int]) -> None:
-    assert outbox.mark_data(session, ACT, "other", [mails[2]]) == {mails[2]}
-    assert outbox.mark_data(session, ACT, "late", [mails[2], 999_999]) == {999_999}
+def test_what_is_at_data_is_what_was_named_last(session: Session, mails: list[int]) -> None:
+    assert senders.at_data(session) == {"late": {mails[1]}}
+    assert marked(session, "late", mails[1:])
+    assert marked(session, "late", mails[:1])
+    assert senders.at_data(session) == {"late": {mails[0]}}
+    assert {id_: state for id_, (state, _) in judged(session, after(HOUR)).items()} == dict(
+        zip(mails, ["ambiguous", "planned", "planned"], strict=True)
+    )
+
+
+def test_what_a_sender_had_of_whom_nothing_is_on_record_may_have_left(session: Session, mails: list[int]) -> None:
+    senders.sign_off(session, ["late"])
+    assert {state for state, _ in judged(session, ACT).values()} == {"ambiguous"}
+
+
+def test_a_mark_lets_the_lease_run_on(session: Session, mails: list[int]) -> None:
+    assert outbox.commit_group(session, after(LEASE), campaign(session), "late", at_data=mails, results=[])
+    assert judged(session, after(2 * LEASE)) == {}
 
 
 def test_of_late_results_only_those_of_ambiguous_mails_are_accepted(session: Session, mails: list[int]) -> None:
     judged(session, after(HOUR))
     sent = [Result(message_id=id_, state=MessageState.SENT, code=250, tried=True) for id_ in mails]
     with pytest.raises(TakenOver), session.begin_nested():
-        outbox.record(session, ACT, campaign(session), sent, sender="late")
+        outbox.commit_group(session, ACT, campaign(session), "late", at_data=[], results=sent)
     assert states(session, mails) == ["deferred", "ambiguous", "planned"]
     assert outbox.still_with(session, "late", mails) == {mails[1]}
     assert outbox.still_with(session, "other", mails) == frozenset()
-    outbox.record(session, ACT, campaign(session), [sent[1]], sender="late")
+    outbox.commit_group(session, ACT, campaign(session), "late", at_data=[], results=[sent[1]])
     assert states(session, mails) == ["deferred", "sent", "planned"]
     assert audit.verify(session).fault == ""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import threading
 from collections.abc import Collection, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,19 +22,20 @@ class LedgerLostError(Exception):
 
 @dataclass
 class Record:
-    """A ledger that keeps what is committed, refuses what others have, and fails when told to."""
+    """A ledger that keeps what is committed, strikes the sender off after some groups, and fails when told to."""
 
-    others: frozenset[int] = frozenset()
+    strikes_off_after: float = float("inf")
     failing: bool = False
+    slow: bool = False
     groups: list[Group] = field(default_factory=list)
-    threads: set[int] = field(default_factory=set)
 
-    def commit(self, group: Group) -> frozenset[int]:
-        self.threads.add(threading.get_ident())
+    async def commit(self, group: Group) -> bool:
+        if self.slow:
+            await asyncio.sleep(0.001)
         if self.failing:
             raise LedgerLostError
         self.groups.append(group)
-        return frozenset(group.marks) & self.others
+        return len(self.groups) <= self.strikes_off_after
 
     @property
     def marks(self) -> list[int]:
@@ -46,8 +46,8 @@ class Record:
         return [id_ for group in self.groups for id_, _ in group.results]
 
 
-@pytest.fixture(params=[False, True], ids=["on-the-loop", "in-a-thread"])
-def in_thread(request: pytest.FixtureRequest) -> bool:
+@pytest.fixture(params=[False, True], ids=["at-once", "after-a-moment"])
+def slow(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
@@ -66,9 +66,8 @@ async def work(journal: Journal, record: Record, ids: Iterable[int], *, seed: in
             try:
                 await journal.mark(id_)
             except NotOursError:
-                assert id_ in record.others
+                assert len(record.groups) > record.strikes_off_after
                 continue
-            assert id_ not in record.others
             assert id_ in record.marks
             for _ in range(moments.randrange(4)):
                 await asyncio.sleep(0)
@@ -77,8 +76,8 @@ async def work(journal: Journal, record: Record, ids: Iterable[int], *, seed: in
         journal.leave()
 
 
-async def send_all(record: Record, queues: Collection[list[int]], *, in_thread: bool, seed: int = 0) -> None:
-    journal = Journal(record.commit, connections=len(queues), in_thread=in_thread)
+async def send_all(record: Record, queues: Collection[list[int]], *, seed: int = 0) -> None:
+    journal = Journal(record.commit, connections=len(queues))
     async with journal, asyncio.TaskGroup() as connections:
         for number, ids in enumerate(queues):
             connections.create_task(work(journal, record, ids, seed=seed * 1000 + number))
@@ -88,75 +87,73 @@ def queues_of(connections: int, messages: int) -> list[list[int]]:
     return [[100 * c + m for m in range(messages)] for c in range(connections)]
 
 
-async def test_a_mark_is_on_record_before_it_returns(in_thread: bool) -> None:
-    record = Record()
-    async with Journal(record.commit, connections=1, in_thread=in_thread) as journal:
+async def test_a_mark_is_on_record_before_it_returns(slow: bool) -> None:
+    record = Record(slow=slow)
+    async with Journal(record.commit, connections=1) as journal:
         for id_ in range(3):
             await journal.mark(id_)
             assert record.marks[-1] == id_
 
 
-async def test_nothing_is_committed_where_nothing_was_asked_for(in_thread: bool) -> None:
-    record = Record()
-    async with Journal(record.commit, connections=4, in_thread=in_thread):
+async def test_nothing_is_committed_where_nothing_was_asked_for(slow: bool) -> None:
+    record = Record(slow=slow)
+    async with Journal(record.commit, connections=4):
         await asyncio.sleep(0)
     assert record.groups == []
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_a_connection_never_stands_with_two_marks_and_no_result(in_thread: bool, seed: int) -> None:
+async def test_a_connection_never_stands_with_two_marks_and_no_result(slow: bool, seed: int) -> None:
     queues = queues_of(6, 15)
-    moments = random.Random(seed)
-    record = Record(others=frozenset(id_ for ids in queues for id_ in ids if moments.random() < 0.1))
-    await send_all(record, queues, in_thread=in_thread, seed=seed)
+    record = Record(slow=slow)
+    await send_all(record, queues, seed=seed)
     standing: set[int] = set()
     for group in record.groups:  # whatever group was the last to be committed
         standing -= {id_ for id_, _ in group.results}
-        standing |= set(group.marks) - record.others
+        standing |= set(group.marks)
         assert len({id_ // 100 for id_ in standing}) == len(standing)
     assert standing == set()
     asked = sorted(id_ for ids in queues for id_ in ids)
-    assert sorted(record.marks) == asked
-    assert sorted(record.results) == [id_ for id_ in asked if id_ not in record.others]
+    assert sorted(record.marks) == sorted(record.results) == asked
 
 
-async def test_a_result_is_committed_no_later_than_the_next_mark_of_its_connection(in_thread: bool) -> None:
-    record = Record()
-    async with Journal(record.commit, connections=1, in_thread=in_thread) as journal:
+async def test_a_result_is_committed_no_later_than_the_next_mark_of_its_connection(slow: bool) -> None:
+    record = Record(slow=slow)
+    async with Journal(record.commit, connections=1) as journal:
         await journal.mark(1)
         journal.result(1, SENT)
         await journal.mark(2)
         assert record.results == [1]
 
 
-async def test_many_connections_share_their_commits(in_thread: bool) -> None:
-    record = Record()
-    await send_all(record, queues_of(20, 50), in_thread=in_thread)
+async def test_many_connections_share_their_commits(slow: bool) -> None:
+    record = Record(slow=slow)
+    await send_all(record, queues_of(20, 50))
     assert len(record.marks) == len(record.results) == 1000
     assert len(record.groups) <= 1000 // 4
     assert max(len(group.marks) for group in record.groups) <= 20
 
 
-async def test_a_group_waits_only_a_moment_for_others(in_thread: bool) -> None:
-    record = Record()
-    async with Journal(record.commit, connections=40, in_thread=in_thread, gather_s=0.001) as journal:
+async def test_a_group_waits_only_a_moment_for_others(slow: bool) -> None:
+    record = Record(slow=slow)
+    async with Journal(record.commit, connections=40, gather_s=0.001) as journal:
         async with asyncio.timeout(SOON_S):
             await asyncio.gather(journal.mark(1), journal.mark(2))
         assert record.groups == [Group(marks=[1, 2], results=[])]
 
 
-async def test_three_quarters_of_the_connections_make_a_full_group(in_thread: bool) -> None:
-    record = Record()
-    async with Journal(record.commit, connections=4, in_thread=in_thread, gather_s=LONG_S) as journal:
+async def test_three_quarters_of_the_connections_make_a_full_group(slow: bool) -> None:
+    record = Record(slow=slow)
+    async with Journal(record.commit, connections=4, gather_s=LONG_S) as journal:
         async with asyncio.timeout(SOON_S):
             await asyncio.gather(*map(journal.mark, (1, 2, 3)))
         assert record.groups == [Group(marks=[1, 2, 3], results=[])]
 
 
 @pytest.mark.parametrize("leaves_first", [True, False])
-async def test_a_group_is_full_without_those_that_have_left(in_thread: bool, leaves_first: bool) -> None:
-    record = Record()
-    async with Journal(record.commit, connections=4, in_thread=in_thread, gather_s=LONG_S) as journal:
+async def test_a_group_is_full_without_those_that_have_left(slow: bool, leaves_first: bool) -> None:
+    record = Record(slow=slow)
+    async with Journal(record.commit, connections=4, gather_s=LONG_S) as journal:
         if leaves_first:
             journal.leave()
         marks = await queued(journal.mark(1), journal.mark(2))
@@ -169,9 +166,9 @@ async def test_a_group_is_full_without_those_that_have_left(in_thread: bool, lea
     assert record.marks == [1, 2]
 
 
-async def test_the_last_connection_waits_for_nobody(in_thread: bool) -> None:
-    record = Record()
-    async with Journal(record.commit, connections=20, in_thread=in_thread, gather_s=LONG_S) as journal:
+async def test_the_last_connection_waits_for_nobody(slow: bool) -> None:
+    record = Record(slow=slow)
+    async with Journal(record.commit, connections=20, gather_s=LONG_S) as journal:
         for _ in range(19):
             journal.leave()
         async with asyncio.timeout(SOON_S):
@@ -179,29 +176,31 @@ async def test_the_last_connection_waits_for_nobody(in_thread: bool) -> None:
     assert record.marks == [1]
 
 
-async def test_what_others_have_is_not_sent(in_thread: bool) -> None:
-    record = Record(others=frozenset({2}))
-    async with Journal(record.commit, connections=4, in_thread=in_thread) as journal:
-        done = await asyncio.gather(*map(journal.mark, (1, 2, 3)), return_exceptions=True)
-    assert [type(d) for d in done] == [type(None), NotOursError, type(None)]
-    assert "message 2" in str(done[1])
+async def test_who_was_struck_off_sends_nothing_more(slow: bool) -> None:
+    record = Record(slow=slow, strikes_off_after=3)
+    await send_all(record, queues_of(6, 15))
+    sent = [id_ for group in record.groups[:3] for id_ in group.marks]
+    assert sorted(record.results) == sorted(sent)
+    with pytest.raises(NotOursError, match="message 7"):
+        async with Journal(record.commit, connections=1) as journal:
+            await journal.mark(7)
 
 
-async def test_if_a_commit_fails_nobody_of_its_group_sends_and_the_failure_comes_out(in_thread: bool) -> None:
-    record = Record(failing=True)
+async def test_if_a_commit_fails_nobody_of_its_group_sends_and_the_failure_comes_out(slow: bool) -> None:
+    record = Record(failing=True, slow=slow)
     done: list[BaseException | None] = []
     with pytest.raises(LedgerLostError):
-        async with Journal(record.commit, connections=3, in_thread=in_thread) as journal:
+        async with Journal(record.commit, connections=3) as journal:
             done += await asyncio.gather(*map(journal.mark, (1, 2, 3)), return_exceptions=True)
     assert [type(d) for d in done] == [LedgerLostError] * 3
     assert record.groups == []
 
 
-async def test_a_failure_to_commit_the_last_results_comes_out(in_thread: bool) -> None:
-    record = Record()
+async def test_a_failure_to_commit_the_last_results_comes_out(slow: bool) -> None:
+    record = Record(slow=slow)
 
     async def send() -> None:
-        async with Journal(record.commit, connections=1, in_thread=in_thread) as journal:
+        async with Journal(record.commit, connections=1) as journal:
             await journal.mark(1)
             record.failing = True
             journal.result(1, SENT)
@@ -211,19 +210,18 @@ async def test_a_failure_to_commit_the_last_results_comes_out(in_thread: bool) -
     assert record.results == []
 
 
-async def test_after_a_failure_nobody_sends_any_more(in_thread: bool) -> None:
-    record = Record()
+async def test_after_a_failure_nobody_sends_any_more(slow: bool) -> None:
+    record = Record(slow=slow)
     failed = asyncio.Event()
-    loop = asyncio.get_running_loop()
 
-    def commit(group: Group) -> frozenset[int]:
+    async def commit(group: Group) -> bool:
         if group.results and not failed.is_set():
-            loop.call_soon_threadsafe(failed.set)
+            failed.set()
             raise LedgerLostError
-        return record.commit(group)
+        return await record.commit(group)
 
     async def send() -> None:
-        async with Journal(commit, connections=1, in_thread=in_thread, gather_s=0.001) as journal:
+        async with Journal(commit, connections=1, gather_s=0.001) as journal:
             await journal.mark(1)
             journal.result(1, SENT)
             async with asyncio.timeout(SOON_S):
@@ -236,9 +234,9 @@ async def test_after_a_failure_nobody_sends_any_more(in_thread: bool) -> None:
     assert record.marks == [1]
 
 
-async def test_a_mark_that_was_cancelled_is_not_committed(in_thread: bool) -> None:
-    record = Record()
-    async with Journal(record.commit, connections=4, in_thread=in_thread, gather_s=LONG_S) as journal:
+async def test_a_mark_that_was_cancelled_is_not_committed(slow: bool) -> None:
+    record = Record(slow=slow)
+    async with Journal(record.commit, connections=4, gather_s=LONG_S) as journal:
         first, second = await queued(journal.mark(1), journal.mark(2))
         first.cancel()
         async with asyncio.timeout(SOON_S):
@@ -248,39 +246,39 @@ async def test_a_mark_that_was_cancelled_is_not_committed(in_thread: bool) -> No
     assert record.marks == [2, 3]
 
 
-async def test_a_group_of_which_all_were_cancelled_is_no_commit(in_thread: bool) -> None:
-    record = Record()
-    async with Journal(record.commit, connections=4, in_thread=in_thread, gather_s=LONG_S) as journal:
+async def test_a_group_of_which_all_were_cancelled_is_no_commit(slow: bool) -> None:
+    record = Record(slow=slow)
+    async with Journal(record.commit, connections=4, gather_s=LONG_S) as journal:
         (only,) = await queued(journal.mark(1))
         only.cancel()
         await asyncio.sleep(0)
     assert record.groups == []
 
 
-async def test_marks_left_at_the_exit_are_committed_before_they_return(in_thread: bool) -> None:
-    record = Record()
-    async with Journal(record.commit, connections=4, in_thread=in_thread, gather_s=LONG_S) as journal:
+async def test_marks_left_at_the_exit_are_committed_before_they_return(slow: bool) -> None:
+    record = Record(slow=slow)
+    async with Journal(record.commit, connections=4, gather_s=LONG_S) as journal:
         (mark,) = await queued(journal.mark(1))
     await mark
     assert record.marks == [1]
 
 
-async def test_results_are_put_on_record_at_the_exit(in_thread: bool) -> None:
-    record = Record()
+async def test_results_are_put_on_record_at_the_exit(slow: bool) -> None:
+    record = Record(slow=slow)
     async with asyncio.timeout(SOON_S):
-        async with Journal(record.commit, connections=4, in_thread=in_thread, gather_s=LONG_S) as journal:
+        async with Journal(record.commit, connections=4, gather_s=LONG_S) as journal:
             journal.result(1, SENT)
             await asyncio.sleep(0)  # the journal gathers
             journal.result(2, SENT)
     assert record.groups == [Group(marks=[], results=[(1, SENT), (2, SENT)])]
 
 
-async def test_results_are_put_on_record_when_the_sender_is_cancelled(in_thread: bool) -> None:
-    record = Record()
+async def test_results_are_put_on_record_when_the_sender_is_cancelled(slow: bool) -> None:
+    record = Record(slow=slow)
     noted = asyncio.Event()
 
     async def send() -> None:
-        async with Journal(record.commit, connections=4, in_thread=in_thread, gather_s=LONG_S) as journal:
+        async with Journal(record.commit, connections=4, gather_s=LONG_S) as journal:
             journal.result(1, SENT)
             noted.set()
             await asyncio.Event().wait()
@@ -294,8 +292,8 @@ async def test_results_are_put_on_record_when_the_sender_is_cancelled(in_thread:
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_a_sender_cancelled_at_any_moment_accounts_for_all_it_handed_over(in_thread: bool, seed: int) -> None:
-    record = Record()
+async def test_a_sender_cancelled_at_any_moment_accounts_for_all_it_handed_over(slow: bool, seed: int) -> None:
+    record = Record(slow=slow)
     handed_over: list[int] = []
 
     async def connection(journal: Journal, ids: list[int]) -> None:
@@ -306,7 +304,7 @@ async def test_a_sender_cancelled_at_any_moment_accounts_for_all_it_handed_over(
             await asyncio.sleep(0)
 
     async def send() -> None:
-        journal = Journal(record.commit, connections=4, in_thread=in_thread)
+        journal = Journal(record.commit, connections=4)
         async with journal, asyncio.TaskGroup() as connections:
             for ids in queues_of(4, 50):
                 connections.create_task(connection(journal, ids))
@@ -323,19 +321,19 @@ async def test_a_sender_cancelled_at_any_moment_accounts_for_all_it_handed_over(
     assert len(set(record.marks) - set(handed_over)) <= 4  # at most one a connection is left in doubt
 
 
-async def test_a_slow_commit_in_a_thread_lets_the_loop_run_and_the_next_group_wait() -> None:
+async def test_a_slow_commit_lets_the_loop_run_and_the_next_group_wait() -> None:
     record = Record()
-    began, may_end = asyncio.Event(), threading.Event()
-    loop = asyncio.get_running_loop()
+    began, may_end = asyncio.Event(), asyncio.Event()
     ended_before: list[int] = []
 
-    def slowly(group: Group) -> frozenset[int]:
+    async def slowly(group: Group) -> bool:
         ended_before.append(len(record.groups))
-        loop.call_soon_threadsafe(began.set)
-        assert may_end.wait(SOON_S)
-        return record.commit(group)
+        began.set()
+        async with asyncio.timeout(SOON_S):
+            await may_end.wait()
+        return await record.commit(group)
 
-    async with Journal(slowly, connections=1, in_thread=True) as journal:
+    async with Journal(slowly, connections=1) as journal:
         (first,) = await queued(journal.mark(1))
         async with asyncio.timeout(SOON_S):
             await began.wait()
@@ -345,10 +343,3 @@ async def test_a_slow_commit_in_a_thread_lets_the_loop_run_and_the_next_group_wa
         await asyncio.gather(first, *others)
     assert [group.marks for group in record.groups] == [[1], [2, 3]]
     assert ended_before == [0, 1]  # the second began when the first had ended
-
-
-async def test_commits_run_where_they_were_told_to(in_thread: bool) -> None:
-    record = Record()
-    await send_all(record, queues_of(3, 5), in_thread=in_thread)
-    here = {threading.get_ident()}
-    assert record.threads.isdisjoint(here) if in_thread else record.threads == here

@@ -113,7 +113,7 @@ def answered(desk: Desk, at: datetime, answers: Mapping[str, Outcome]) -> Shard:
         shard = claim_shard(session, desk.house, act(at), KEY, sender="test", limit=1000)
         party_of = {m.id: m.party_id for m in session.scalars(select(MessageRow))}
         results = [(e, parties.get(party_of[e.id], taken)) for e in shard.envelopes]
-        commit_group(session, desk.house, act(at), shard, "test", marks=[], results=results)
+        commit_group(session, desk.house, act(at), shard, at_data=[], results=results)
     return shard
 
 

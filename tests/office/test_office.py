@@ -73,7 +73,7 @@ class Desk:
                 blame=Blame.ADDRESS if refused else Blame.NOBODY,
             )
             results = [(envelope, outcome) for envelope in shard.envelopes]
-            commit_group(session, self.house, act(at), shard, "test", marks=[], results=results)
+            commit_group(session, self.house, act(at), shard, at_data=[], results=results)
         return Delivered(outcomes=Counter(o.state for _, o in results), unsent=shard.unsent, ended=shard.ended)
 
     def plan(self, kind: StepKind, at: datetime) -> dict[str, int]:

@@ -121,16 +121,17 @@ class Post:
 
     # Sending
 
-    def sender(self, relay: SmtpServer, at: datetime = LAUNCH, **how: bool) -> Sender:
-        return Sender(self.house, relay, lambda: act(at), **how)
+    def sender(self, relay: SmtpServer, at: datetime = LAUNCH, *, claims_ahead: bool | None = None) -> Sender:
+        sender = Sender(self.house, relay, lambda: act(at))
+        if claims_ahead is not None:
+            sender.claims_ahead = claims_ahead
+        return sender
 
-    async def drain(
-        self, relay: Relay | SmtpServer, at: datetime = LAUNCH, *, limit: int = 1000, **how: bool
-    ) -> Delivered:
+    async def drain(self, relay: Relay | SmtpServer, at: datetime = LAUNCH, *, limit: int = 1000) -> Delivered:
         """Go through the queue once, as a flow does."""
         server = relay.server() if isinstance(relay, Relay) else relay
         total = Delivered(reached=HEAD)
-        async with self.sender(server, at, **how) as sender:
+        async with self.sender(server, at) as sender:
             while total.reached is not None:
                 total += await sender.send_shard(KEY, limit=limit, after=total.reached)
         return total

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -50,8 +49,8 @@ async def test_two_senders_at_once_send_nothing_twice(either: Post, relay: Relay
     either.plan()
     other = either.another()
     async with (
-        either.sender(relay.server(), claim_ahead=ahead) as one,
-        other.sender(relay.server(), claim_ahead=ahead) as two,
+        either.sender(relay.server(), claims_ahead=ahead) as one,
+        other.sender(relay.server(), claims_ahead=ahead) as two,
     ):
         await one.send_shard(KEY, limit=1)  # so that each has its share, however the race goes
         await two.send_shard(KEY, limit=1)
@@ -73,7 +72,7 @@ def test_a_killed_sender_loses_nothing_and_sends_nothing_twice(tmp_path: Path, l
 
 async def test_a_campaign_claimed_ahead_and_not_asked_for_goes_back(either: Post, relay: Relay) -> None:
     either.plan()
-    async with either.sender(relay.server(), claim_ahead=True) as sender:
+    async with either.sender(relay.server(), claims_ahead=True) as sender:
         await sender.send_shard(KEY, limit=10)
         await until(lambda: either.states() == {"sent": 10, "claimed": 10, "planned": 20})
     assert either.states() == {"sent": 10, "planned": 30}
@@ -88,7 +87,7 @@ def claimed(post: Post, sender: str, *, limit: int = 3, mark: int = 1) -> list[i
         sign_on(session, act(), sender, host="here", pid=1)
         shard = claim_shard(session, post.house, act(), KEY, sender=sender, limit=limit)
         ids = [envelope.id for envelope in shard.envelopes]
-        assert commit_group(session, post.house, act(), shard, sender, marks=ids[:mark], results=[]) == frozenset()
+        assert commit_group(session, post.house, act(), shard, at_data=ids[:mark], results=[])
     return ids
 
 
@@ -118,7 +117,7 @@ async def test_a_late_sender_does_not_send_what_was_taken_from_it_and_owns_up_to
     async with Relay(script={(Stage.DOT, name(1)): at_last}).running() as relay, post.sender(relay.server()) as late:
         sending = asyncio.create_task(late.send_shard(KEY, limit=3))
         await relay.hanging.wait()
-        assert judge(either, LEASE + later(1)) == {"ambiguous": 1, "planned": 2}
+        assert await asyncio.to_thread(judge, either, LEASE + later(1)) == {"ambiguous": 1, "planned": 2}
         relay.released.set()
         delivered = await sending
         assert relay.commands.count("DATA") == 1
@@ -128,7 +127,7 @@ async def test_a_late_sender_does_not_send_what_was_taken_from_it_and_owns_up_to
 
 
 @pytest.mark.parametrize("settled", [None, MessageState.DEFERRED])
-def test_a_late_result_counts_for_an_ambiguous_message_and_for_no_other(
+async def test_a_late_result_counts_for_an_ambiguous_message_and_for_no_other(
     either: Post, settled: MessageState | None
 ) -> None:
     either.plan()
@@ -136,7 +135,7 @@ def test_a_late_result_counts_for_an_ambiguous_message_and_for_no_other(
         sign_on(session, act(), "late", host="here", pid=1)
         shard = claim_shard(session, either.house, act(), KEY, sender="late", limit=2)
         ids = [envelope.id for envelope in shard.envelopes]
-        commit_group(session, either.house, act(), shard, "late", marks=ids, results=[])
+        commit_group(session, either.house, act(), shard, at_data=ids, results=[])
     judge(either, LEASE + later(1))
     if settled is not None:  # by a person, meanwhile
         with either.house.ledger.writing() as session:
@@ -144,7 +143,7 @@ def test_a_late_result_counts_for_an_ambiguous_message_and_for_no_other(
     sender = either.sender(Relay().server())
     sender.name = "late"
     results = [(envelope, Outcome(state="sent", code=250, text="ok")) for envelope in shard.envelopes]
-    assert sender.commit(shard, [], results) == frozenset()
+    assert not await sender.commit(shard, [], results)
     assert [either.state(id_) for id_ in ids] == [settled or "sent", "sent"]
     with either.house.ledger.reading() as session:
         assert verify(session).fault == ""
@@ -154,7 +153,7 @@ async def test_a_sender_that_was_struck_off_takes_a_new_lease_and_goes_on(either
     either.plan()
     async with either.sender(relay.server()) as sender:
         await sender.send_shard(KEY, limit=5)
-        judge(either, LEASE + later(1))
+        await asyncio.to_thread(judge, either, LEASE + later(1))
         assert either.senders() == 0
         await sender.send_shard(KEY, limit=5)
         with either.house.ledger.reading() as session:
@@ -193,13 +192,12 @@ async def test_a_commit_under_way_is_waited_for_when_a_sender_is_cancelled(
     either.plan()
     post = either.furnished(connections=2)
     commit, committing = Sender.commit, asyncio.Event()
-    loop = asyncio.get_running_loop()
 
-    def slowly(self: Sender, shard: Shard, marks: Collection[int], results: Results) -> frozenset[int]:
+    async def slowly(self: Sender, shard: Shard, marks: Collection[int], results: Results) -> bool:
         if results:
-            loop.call_soon_threadsafe(committing.set)
-            time.sleep(0.1)
-        return commit(self, shard, marks, results)
+            committing.set()
+            await asyncio.sleep(0.1)
+        return await commit(self, shard, marks, results)
 
     monkeypatch.setattr(Sender, "commit", slowly)
     async with Relay(script={(Stage.DOT, name(2)): HANG}).running() as relay:
@@ -340,7 +338,7 @@ async def test_either_durability_works(durable: tuple[Post, str], relay: Relay) 
         found = session.scalar(text("PRAGMA synchronous" if sqlite else "SHOW synchronous_commit"))
     assert found == {"NORMAL": 1 if sqlite else "off", "FULL": 2 if sqlite else "on"}[durability]
     post.plan()
-    await post.drain(relay, limit=UNITS, commit_in_thread=durability == "FULL")
+    await post.drain(relay, limit=UNITS)
     assert post.states() == {"sent": UNITS}
     assert sorted(relay.taken) == EVERYBODY
 

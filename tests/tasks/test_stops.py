@@ -227,10 +227,10 @@ async def test_what_was_claimed_ahead_of_the_kill_switch_stays_too(either: Post)
     either.move(range(1, 21), prefix="slow")
     either.plan()
     post = either.furnished(connections=1)
-    async with Relay().running() as relay, post.sender(relay.server(), claim_ahead=True) as sender:
+    async with Relay().running() as relay, post.sender(relay.server(), claims_ahead=True) as sender:
         sending = asyncio.create_task(sender.send_shard(KEY, limit=15))
         await until(lambda: either.states().get("claimed", 0) > 15)
-        hold(post, EVERYTHING)
+        await asyncio.to_thread(hold, post, EVERYTHING)
         sender._asks_at = datetime.now(UTC)  # it is time to ask
         stopped = await sending
         assert set(stopped.unsent.values()) == {Unsent.HELD}

@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
         sa.Column("started_at", Instant(timezone=True), nullable=False),
         sa.Column("lease_until", Instant(timezone=True), nullable=False),
+        sa.Column("at_data", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_senders")),
     )
     op.create_table(
@@ -80,12 +81,9 @@ def upgrade() -> None:
         sa.Column("lane", sa.String(length=32), nullable=True),
         sa.Column("skeleton_sha256", sa.String(length=64), nullable=True),
         sa.Column("fields", sa.JSON(), nullable=True),
-        sa.Column("data_at", Instant(timezone=True), nullable=True),
         sa.Column("tries", sa.Integer(), nullable=False, server_default="0"),
     ):
         op.add_column("messages", column)
-    # Until now what was claimed may have left: it must not go back to the queue.
-    op.execute("UPDATE messages SET data_at = COALESCE(lease_until, recorded_at) WHERE state = 'claimed'")
     op.drop_column("messages", "lease_until")
     for table, keys in LET_GO.items():
         with op.batch_alter_table(table) as batch:
@@ -117,7 +115,7 @@ def downgrade() -> None:
     op.create_index("ix_messages_address", "messages", ["address"])
     op.add_column("messages", sa.Column("lease_until", Instant(timezone=True), nullable=True))
     for table, column in (
-        *(("messages", c) for c in ("lane", "skeleton_sha256", "fields", "data_at", "tries")),
+        *(("messages", c) for c in ("lane", "skeleton_sha256", "fields", "tries")),
         ("attempts", "lane"),
         ("contacts", "soft_bounces"),
         ("contacts", "soft_reason"),
