@@ -114,7 +114,10 @@ async def test_a_late_sender_does_not_send_what_was_taken_from_it_and_owns_up_to
     either.plan()
     post = either.furnished(connections=1)
     at_last = Act("250 2.0.0 taken at last", hang=True)
-    async with Relay(script={(Stage.DOT, name(1)): at_last}).running() as relay, post.sender(relay.server()) as late:
+    async with (
+        Relay(script={(Stage.DOT, name(1)): at_last}).running() as relay,
+        post.sender(relay.server(), claims_ahead=False) as late,
+    ):
         sending = asyncio.create_task(late.send_shard(KEY, limit=3))
         await relay.hanging.wait()
         assert await asyncio.to_thread(judge, either, LEASE + later(1)) == {"ambiguous": 1, "planned": 2}
@@ -151,7 +154,7 @@ async def test_a_late_result_counts_for_an_ambiguous_message_and_for_no_other(
 
 async def test_a_sender_that_was_struck_off_takes_a_new_lease_and_goes_on(either: Post, relay: Relay) -> None:
     either.plan()
-    async with either.sender(relay.server()) as sender:
+    async with either.sender(relay.server(), claims_ahead=False) as sender:
         await sender.send_shard(KEY, limit=5)
         await asyncio.to_thread(judge, either, LEASE + later(1))
         assert either.senders() == 0
