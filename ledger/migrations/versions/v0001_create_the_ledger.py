@@ -11,16 +11,24 @@ depends_on = None
 # Written out, here and below: a migration says what was true when it was made, whatever the tables become.
 APPEND_ONLY = {
     "postgresql": (
-        "CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$BEGIN RAISE EXCEPTION '{table} is append-only'; END$$",
-        "CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
-        "FOR EACH ROW EXECUTE FUNCTION {table}_append_only()",
+        (
+            "CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN RAISE EXCEPTION '{table} is append-only'; END$$"
+        ),
+        (
+            "CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION {table}_append_only()"
+        ),
     ),
     "sqlite": (
-        "CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} "
-        "BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
-        "CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} "
-        "BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
+        (
+            "CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} "
+            "BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        ),
+        (
+            "CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} "
+            "BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        ),
     ),
 }
 
