@@ -582,6 +582,27 @@ def test_a_mail_with_an_odd_name_in_its_mailbox_is_fetched_once(desk: Desk) -> N
     assert fetch_mail(desk.house, act(NOON)) == 0
 
 
+def test_neither_a_name_without_room_for_a_flag_nor_a_folder_stops_the_intake(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    new, cur = desk.house.maildir / "new", desk.house.maildir / "cur"
+    last = deliver(desk.house.maildir, b"Subject: last\n\n", NOON)
+    (new / "0-folder").mkdir()
+    names = ["1590000000." + "x" * 244, "长" * 85, last[:11] + "y" * 240]
+    for name in names:
+        (new / name).write_bytes(f"Subject: {name[-1]}\n\n".encode())
+    assert fetch_mail(desk.house, act(NOON)) == len(names) + 1
+    assert fetch_mail(desk.house, act(NOON)) == 0
+    assert [path.name for path in new.iterdir()] == ["0-folder"]
+    kept = [path.name for path in cur.iterdir()]
+    assert {last + ":2,S", names[2] + ":2,S"} < set(kept)  # 251 bytes have room
+    assert len(kept) == len(names) + 1
+    assert all(name.endswith(":2,S") for name in kept)
+    assert {line[7] for line in waiting(desk)} == {"no token and no known sender"}
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert "0-folder' is no mail and is passed over" in caplog.text
+
+
 def test_a_hand_in_with_parts_that_were_not_read_is_recorded_and_looked_at(desk: Desk) -> None:
     token = sign("p", desk.party("BH001"), SECRET)
     mail = Outgoing(
