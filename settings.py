@@ -1,12 +1,15 @@
 """Every knob, once. Read from the environment (``MUSTER_…``), from ``.env`` and from secret files."""
 
+import json
+from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 HOUSE = Path(__file__).parent
 PLACEHOLDER = "change-me"
@@ -66,6 +69,68 @@ LANES = (
     ),
     LaneSetting(name="default", connections=40),
 )
+SEE = "docs/how-to/lanes.md has an example"
+
+
+def read_lanes(given: object) -> tuple[LaneSetting, ...]:
+    """Return the lanes as the variable gives them: JSON, or what was read from it.
+
+    Raises:
+        PydanticCustomError: they cannot be used; one sentence with the place and the remedy.
+
+    """
+    found = _from_json(given) if isinstance(given, str) else given
+    if not isinstance(found, list | tuple):
+        raise _faulty("", f"lanes are a list, in square brackets; {SEE}")
+    lanes = tuple(_read_lane(number, one) for number, one in enumerate(found, start=1))
+    _check_names(lanes)
+    _check_domains(lanes)
+    return lanes
+
+
+def _from_json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _faulty(f", line {error.lineno}, column {error.colno}", f"no JSON, {error.msg}; {SEE}") from None
+
+
+def _read_lane(number: int, given: Any) -> LaneSetting:  # noqa: ANN401  whatever stands in the JSON
+    try:
+        return LaneSetting.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(step) for step in first["loc"])
+        name = given.get("name") if isinstance(given, dict) else None
+        place = f", lane {number}" + (f" ({name})" if name else "")
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(LaneSetting.model_fields)
+            raise _faulty(place, f"{key} is no key of a lane; there are {known}") from None
+        raise _faulty(place + (f", {key}" if key else ""), f"{first['msg']}; {SEE}") from None
+
+
+def _check_names(lanes: Sequence[LaneSetting]) -> None:
+    names = [lane.name for lane in lanes]
+    for number, name in enumerate(names, start=1):
+        if (first := names.index(name) + 1) < number:
+            raise _faulty(f", lane {number}", f"the name {name} is lane {first}'s; give each a name of its own")
+    if DEFAULT_LANE not in names:
+        remedy = f'add {{"name": "{DEFAULT_LANE}", "connections": 40}} for the addresses that no other names'
+        raise _faulty("", f"no lane is named {DEFAULT_LANE}; {remedy}")
+
+
+def _check_domains(lanes: Sequence[LaneSetting]) -> None:
+    lane_of: dict[str, LaneSetting] = {}
+    for number, lane in enumerate(lanes, start=1):
+        for domain in map(str.lower, lane.domains):
+            if domain in lane_of:
+                other = lane_of[domain].name
+                raise _faulty(f", lane {number} ({lane.name})", f"{domain} is in {other} already; leave it in one")
+            lane_of[domain] = lane
+
+
+def _faulty(place: str, said: str) -> PydanticCustomError:
+    return PydanticCustomError("lanes", "{sentence}", {"sentence": f"MUSTER_LANES{place}: {said}"})
 
 
 class Settings(BaseSettings):
@@ -109,7 +174,7 @@ class Settings(BaseSettings):
     smtp_connections: int = Field(
         default=10, ge=1, le=50, description="Connections that one sender opens to the relay at most, per lane."
     )
-    lanes: tuple[LaneSetting, ...] = Field(
+    lanes: Annotated[tuple[LaneSetting, ...], NoDecode] = Field(
         default=LANES, description="Limits by recipients' provider, over all senders; JSON. See docs/how-to/lanes.md."
     )
     smtp_timeout_s: float = Field(default=60.0, gt=0, description="For every answer but the last.")
@@ -126,11 +191,14 @@ class Settings(BaseSettings):
         default="localhost", description="Our mail server's name in the Received header it puts on top."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _lanes(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Read the lanes ourselves: whoever has mistyped a page of JSON is to hear where."""
+        return {**given, "lanes": read_lanes(given["lanes"])} if "lanes" in given else given
+
     @model_validator(mode="after")
     def _safe(self) -> Self:
-        names = [lane.name for lane in self.lanes]
-        if names.count(DEFAULT_LANE) != 1 or len(set(names)) < len(names):
-            raise ValueError(f"MUSTER_LANES names {', '.join(names)}: each once, and one of them {DEFAULT_LANE}")
         if self.rehearsal and not is_loopback(self.smtp_host):
             raise ValueError(
                 f"MUSTER_REHEARSAL is set and MUSTER_SMTP_HOST is {self.smtp_host}: "

@@ -12,6 +12,7 @@ from ledger import audit
 from ledger.acts import Act
 from ledger.errors import AlreadyRecorded, BehindTheCampaign, UnknownCampaign, UnknownParty
 from ledger.tables import (
+    AuditRow,
     CampaignRow,
     CampaignState,
     ContactRow,
@@ -23,6 +24,7 @@ from ledger.tables import (
 )
 
 OVERLAP = timedelta(hours=1)
+SOFT_BOUNCE = "contact.soft_bounce"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +203,12 @@ def contacts_of(session: Session, party_id: int) -> list[ContactRow]:
     return list(session.scalars(query))
 
 
+def contacts_at(session: Session, address: str) -> list[ContactRow]:
+    """Return every contact with an address, of whichever party and campaign."""
+    query = select(ContactRow).where(ContactRow.address == address).order_by(ContactRow.id)
+    return list(session.scalars(query))
+
+
 def mark_contact_bad(session: Session, act: Act, contact: ContactRow, reason: str) -> None:
     """Pass a contact over from now on, saying why."""
     if contact.bad_since is not None:
@@ -218,13 +226,24 @@ def mark_contact_bad(session: Session, act: Act, contact: ContactRow, reason: st
     )
 
 
-def count_soft_bounce(session: Session, act: Act, contact: ContactRow, reason: str) -> None:
-    """Count a report that a mail was accepted and then returned though the address is right: full mailbox, policy."""
+def has_soft_bounced(session: Session, party_id: int, message_id: int) -> bool:
+    """Whether a soft bounce of a mail was counted before: servers on the way may each report on it, and again."""
+    query = select(AuditRow.detail).where(AuditRow.party_id == party_id, AuditRow.verb == SOFT_BOUNCE)
+    return any(detail.get("message") == message_id for detail in session.scalars(query))
+
+
+def count_soft_bounce(session: Session, act: Act, contact: ContactRow, message_id: int, reason: str) -> None:
+    """Count that a mail was accepted and then returned though the address is right: full mailbox, policy."""
     contact.soft_bounces += 1
     contact.soft_reason = reason[:500]
     party = session.get_one(PartyRow, contact.party_id)
-    detail = {"address": contact.address, "count": contact.soft_bounces, "reason": reason[:500]}
-    audit.append(session, act, "contact.soft_bounce", detail, campaign_id=party.campaign_id, party_id=party.id)
+    detail = {
+        "address": contact.address,
+        "message": message_id,
+        "count": contact.soft_bounces,
+        "reason": reason[:500],
+    }
+    audit.append(session, act, SOFT_BOUNCE, detail, campaign_id=party.campaign_id, party_id=party.id)
 
 
 def hear_of_contact(session: Session, party_id: int, address: str) -> bool:

@@ -1,17 +1,22 @@
 """A Maildir: what a mail server delivers into. Mails move within it, and are never deleted."""
 
+import logging
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
 from mail.parsing import received_headers
 
 DELIVERED = re.compile(r"^(\d{9,11})\.")
+LONGEST_NAME = 255  # bytes of a file's name, on nearly every file system
+SEEN = ":2,S"
 _serial = count(1)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +29,7 @@ class Fetched:
 
 
 def read_new(maildir: Path, *, received_by: str) -> Iterator[Fetched]:
-    """Yield the mails in new/, oldest first.
+    """Yield the mails in new/, oldest first. What is no file there is no mail, and is passed over with a warning.
 
     Received is the topmost Received header if our own server (``received_by``) wrote it, else the delivery time
     that the file's name begins with; never the Date header, which is the sender's to choose.
@@ -33,6 +38,9 @@ def read_new(maildir: Path, *, received_by: str) -> Iterator[Fetched]:
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
+        if not path.is_file():
+            log.warning("%s is no mail and is passed over; move it out of the Maildir", ascii(str(path)))
+            continue
         raw = path.read_bytes()
         yield Fetched(uid=path.name, raw=raw, received_at=_received_at(raw, path, received_by))
 
@@ -50,7 +58,15 @@ def mark_taken(maildir: Path, uid: str) -> None:
     """Move a mail from new/ to cur/ as seen, after what it says was committed."""
     target = maildir / "cur"
     target.mkdir(parents=True, exist_ok=True)
-    (maildir / "new" / uid).rename(target / f"{uid}:2,S")
+    (maildir / "new" / uid).rename(target / _seen_name(uid))
+
+
+def _seen_name(uid: str) -> str:
+    """Return a mail's name in cur/; of one that has no room for the flag, its beginning and what it hashes to."""
+    whole = os.fsencode(uid)
+    if len(whole) + len(SEEN) <= LONGEST_NAME:
+        return uid + SEEN
+    return f"{uid[:40]}.{sha256(whole).hexdigest()}{SEEN}"
 
 
 def deliver(maildir: Path, raw: bytes, at: datetime) -> str:

@@ -11,6 +11,7 @@ from ledger import audit
 from ledger.facts import load_obligations, party_names, told_of_launch
 from ledger.tables import AttemptRow, IntakeRow, ItemRow, MessageRow, ObligationRow, PartyKind, SubmissionRow
 from office.rulebook import open_book
+from office.settling import resent_mails
 from rules.rates import Totals, totals
 
 
@@ -32,7 +33,7 @@ class Accounts:
     lines: tuple[CategoryLine, ...]
     messages: Mapping[str, int]  # by state
     taken_by_relay: int  # attempts that the relay answered with 250
-    said_twice: int  # notices sent twice to one address on one occasion
+    said_twice: int  # notices sent twice to one address on one occasion, though nobody wished it
     untold: tuple[str, ...]  # units that were not told of the launch
     chased_after_report: int
     intake: Mapping[str, int]
@@ -87,10 +88,15 @@ def _taken(session: Session, campaign_id: int) -> int:
 
 
 def _said_twice(session: Session, campaign_id: int) -> int:
+    """Count what was sent twice by mistake; what staff had written anew was meant to be."""
     keys = (MessageRow.party_id, MessageRow.notice, MessageRow.occasion, MessageRow.address)
     query = (
         select(func.count())
-        .where(MessageRow.campaign_id == campaign_id, MessageRow.state.in_(("sent", "ambiguous", "bounced")))
+        .where(
+            MessageRow.campaign_id == campaign_id,
+            MessageRow.state.in_(("sent", "ambiguous", "bounced")),
+            MessageRow.id.not_in(resent_mails(session, campaign_id)),
+        )
         .group_by(*keys)
         .having(func.count() > 1)
     )

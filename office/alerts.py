@@ -1,15 +1,18 @@
 """Alerts: mails to the operators about what needs a person: contacts that fail, lanes that were stopped."""
 
 from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from itertools import count
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger.acts import Act
 from ledger.campaigns import office_of
 from ledger.facts import mailed_on
 from ledger.outbox import NewMessage, plan_messages
-from ledger.tables import CampaignRow
+from ledger.tables import CampaignRow, MessageRow, MessageState
 from office import wording
 from office.contacts import contact_troubles
 from office.letters import Alert
@@ -23,16 +26,37 @@ CONTACTS = "contacts"
 def alert_staff(session: Session, premises: Premises, act: Act, campaign: str, topic: str, *, said: str = "") -> bool:
     """Plan an alert on a topic, at most one a local day; return whether one was planned.
 
-    What it lists is read when it leaves, so that later troubles of the day that it still catches are in it.
+    What it lists is read when it is composed, so one that still waits for that tells the new trouble too. If the
+    day's has been composed, the trouble is told tomorrow, when the campaign's sending window opens.
     """
     row, book = open_book(session, campaign)
-    occasion = f"alert:{topic}:{act.as_of.astimezone(book.zone).date().isoformat()}"
-    office = office_of(session, row.id)
-    if (office.id, occasion) in mailed_on(session, row.id, occasion):
+    if _waits_to_be_composed(session, row.id, topic):
         return False
+    office = office_of(session, row.id)
+    today = act.as_of.astimezone(book.zone).date()
+    day = _first_day_without(session, row.id, topic, today)
+    occasion = f"alert:{topic}:{day.isoformat()}"
     new = NewMessage(party_id=office.id, notice="alert", occasion=occasion, detail={"topic": topic, "said": said[:500]})
-    plan_messages(session, act, row.id, premises.mail_domain, [new])
+    [planned] = plan_messages(session, act, row.id, premises.mail_domain, [new])
+    if day > today:
+        planned.not_before = datetime.combine(day, book.campaign.sending.window[0], tzinfo=book.zone)
     return True
+
+
+def _waits_to_be_composed(session: Session, campaign_id: int, topic: str) -> bool:
+    query = select(MessageRow.id).where(
+        MessageRow.campaign_id == campaign_id,
+        MessageRow.occasion.like(f"alert:{topic}:%"),
+        MessageRow.state == MessageState.PLANNED,
+        MessageRow.raw_sha256.is_(None),
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def _first_day_without(session: Session, campaign_id: int, topic: str, today: date) -> date:
+    taken = {occasion for _, occasion in mailed_on(session, campaign_id, f"alert:{topic}:%")}
+    days = (today + timedelta(days=ahead) for ahead in count())
+    return next(day for day in days if f"alert:{topic}:{day.isoformat()}" not in taken)
 
 
 def alert_lines(session: Session, campaign: CampaignRow, detail: Mapping[str, Any]) -> Alert:

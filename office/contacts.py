@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from definition.loading import LoadedCampaign
 from ledger.facts import Address, contacts_by_party
-from ledger.tables import ContactRow, PartyRow
+from ledger.tables import ContactRow, PartyKind, PartyRow
 from rules.addresses import ADDRESS
 
 MANY_SOFT = 3  # soft bounces in a row after which somebody should ask
@@ -36,13 +36,17 @@ class ContactTrouble:
 
 
 def contact_troubles(session: Session, campaign_id: int) -> list[ContactTrouble]:
-    """Return the parties of a campaign that need a person's look, units that nobody reaches first."""
+    """Return the units of a campaign that need a person's look, those that nobody reaches first.
+
+    The office itself is none of them: whoever reads the list is in it.
+    """
     in_trouble = select(ContactRow.party_id).where(
         (ContactRow.bad_since.is_not(None)) | (ContactRow.soft_bounces >= MANY_SOFT)
     )
     without = ~select(ContactRow.id).where(ContactRow.party_id == PartyRow.id).exists()
     query = select(PartyRow).where(
         PartyRow.campaign_id == campaign_id,
+        PartyRow.kind == PartyKind.UNIT,
         PartyRow.left_at.is_(None),
         PartyRow.id.in_(in_trouble) | without,
     )

@@ -17,14 +17,14 @@ from ledger.campaigns import (
     contacts_of,
     count_soft_bounce,
     find_campaign,
+    has_soft_bounced,
     hear_of_contact,
-    mark_contact_bad,
     written,
 )
 from ledger.outbox import Result, record
+from ledger.senders import at_data
 from ledger.submissions import KeptFile, fitting, is_fetched, record_file, settle, waiting_intake
 from ledger.tables import (
-    CampaignRow,
     ContactRow,
     IntakeKind,
     IntakeRow,
@@ -37,12 +37,14 @@ from mail.bounces import Bounce, BounceKind, concerns, original_message_id, read
 from mail.maildir import Fetched, mark_taken, read_new
 from mail.parsing import IncomingMail, is_auto_reply, parse_mail
 from mail.tokens import find_tokens
-from office.alerts import CONTACTS, alert_staff
 from office.handin import HandIn, IncomingFile, take_in
+from office.mailboxes import give_up_mailbox
 from office.premises import Premises
 
 BATCH = 50
 LONGEST_UID = 200  # of a mail's name in its mailbox, as the ledger keeps it
+MAY_BOUNCE = (MessageState.CLAIMED, MessageState.SENT, MessageState.AMBIGUOUS)
+OVERTAKEN = "it left: a report on it came back before our own result was on record"
 ANSWERED_ID, RETURNED_ID = "reply", "returned mail"  # found by a Message-ID alone, which is not signed
 # The ledger or the disk is at fault, not the mail at hand: it waits.
 NOT_THE_MAIL = (OperationalError, InterfaceError, InternalError, ProgrammingError, OSError)
@@ -290,20 +292,43 @@ def _settle_unknown_bounce(row: IntakeRow, bounce: Bounce) -> None:
 
 
 def _believe(session: Session, premises: Premises, act: Act, message: MessageRow, bounce: Bounce) -> None:
-    """Draw the consequences of a report for the message and for every contact of the party at its address."""
+    """Draw the consequences of a report: a hard one for message and mailbox, a soft one for the party's contacts."""
     note = _note(bounce)
-    at_fault = [c for c in contacts_of(session, message.party_id) if c.address == message.address]
     if bounce.kind is not BounceKind.HARD:
-        for contact in at_fault:
-            count_soft_bounce(session, act, contact, note)
+        _count(session, act, message, note)
         return
-    if message.state in (MessageState.SENT, MessageState.AMBIGUOUS):
-        result = Result(message_id=message.id, state=MessageState.BOUNCED, text=note, address=message.address)
+    if message.state in MAY_BOUNCE:
+        _record_bounce(session, act, message, note)
+    if message.address is not None:
+        give_up_mailbox(session, premises, act, message.address, note)
+
+
+def _count(session: Session, act: Act, message: MessageRow, note: str) -> None:
+    """Count a soft bounce, once a mail however many reports on it come in."""
+    if has_soft_bounced(session, message.party_id, message.id):
+        return
+    for contact in contacts_of(session, message.party_id):
+        if contact.address == message.address:
+            count_soft_bounce(session, act, contact, message.id, note)
+
+
+def _record_bounce(session: Session, act: Act, message: MessageRow, note: str) -> None:
+    """Put on record that a mail came back.
+
+    The report may be faster than the sender's own result: then it says itself that the mail had left. The sender
+    no longer has the message, and its result is left out like any of a message that others have judged. One that is
+    not at DATA yet stays with its sender: the report is on an attempt before, and this one will have its own.
+    """
+    states = [(MessageState.BOUNCED, note)]
+    if message.state == MessageState.CLAIMED:
+        if message.id not in at_data(session).get(message.claimed_by or "", ()):
+            return
+        states.insert(0, (MessageState.SENT, OVERTAKEN))
+    for state, text in states:
+        left = state is MessageState.SENT
+        result = Result(message.id, state, text=text, address=message.address, lane=message.lane, tried=left)
         record(session, act, message.campaign_id, [result])
-        session.expire(message)  # a second report on it may lie in the same batch
-    for contact in at_fault:
-        mark_contact_bad(session, act, contact, note)
-    alert_staff(session, premises, act, session.get_one(CampaignRow, message.campaign_id).key, CONTACTS)
+    session.expire(message)  # a second report on it may lie in the same batch
 
 
 def _returned(session: Session, raw: bytes) -> MessageRow | None:

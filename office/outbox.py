@@ -16,19 +16,20 @@ from ledger.campaigns import advance, contacts_of, mark_contact_bad
 from ledger.engine import take_the_pen
 from ledger.errors import TakenOver
 from ledger.facts import Address
-from ledger.outbox import HEAD, Claim, Item, NewMessage, Place, Result, Waiting
-from ledger.tables import ContactRow, MessageRow, MessageState
+from ledger.outbox import HEAD, Claim, Item, Place, Result, Waiting
+from ledger.tables import ContactRow, MessageState
 from mail.smtp import Envelope, Outcome
 from mail.tokens import sign
 from office.alerts import CONTACTS, alert_staff
 from office.composing import Composer
 from office.gate import Gate, LanePlan, scopes_of
+from office.generations import next_generation
+from office.mailboxes import give_up_mailbox
 from office.premises import Premises
 from office.rulebook import open_book
 from office.skeletons import Composed, LostBytesError
 from rules.delivery import Unsent, choose_contact, may_retry_ambiguous
 from rules.lanes import slowed
-from rules.notices import ItemDue
 from rules.replies import Blame, retry_delay
 
 
@@ -320,11 +321,7 @@ def _draw_consequences(
     """Mark a bad address, slow a lane, stop a lane or everything, as the reply demands; tell staff."""
     said = f"{outcome.code or ''} {outcome.text}".strip()
     if outcome.blame is Blame.ADDRESS and outcome.state == "refused":
-        message = session.get_one(MessageRow, envelope.id)
-        contact = session.get(ContactRow, message.contact_id)
-        if contact is not None:
-            mark_contact_bad(session, act, contact, f"refused: {said}")
-            alert_staff(session, premises, act, campaign, CONTACTS)
+        give_up_mailbox(session, premises, act, envelope.to, f"refused: {said}")
     elif outcome.blame is Blame.THROTTLE:
         stand = senders.lane_stands(session).get(envelope.lane) or senders.LaneStand()
         senders.slow_lane(session, envelope.lane, slowed(stand.pace, act.wall, outcome.retry_after), said)
@@ -387,18 +384,6 @@ def repair(session: Session, premises: Premises, act: Act, campaign: str) -> int
         at_fault = any(c.id == message.contact_id and c.bad_since is not None for c in contacts)
         if not (nobody or at_fault) or choose_contact(contacts, message.notice) is None:
             continue  # refused for what we are or sent, not for the address; or nobody is left to write to
-        again = tuple(ItemDue(obligation_id=i.obligation_id, rung=i.rung, due=i.due_at) for i in items[message.id])
-        news.append(
-            NewMessage(
-                party_id=message.party_id,
-                notice=message.notice,
-                occasion=message.occasion,
-                items=again,
-                expires=message.expires_at,
-                detail=message.detail,
-                generation=message.generation + 1,
-                caused_by=message.id,
-            )
-        )
+        news.append(next_generation(message, items[message.id]))
     outbox.plan_messages(session, act, row.id, premises.mail_domain, news)
     return len(news)

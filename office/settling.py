@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 
 from ledger.acts import Act
 from ledger.campaigns import contacts_of, record_decision
-from ledger.outbox import NewMessage, Result, find_message, items_of, plan_messages, record, record_arrival
-from ledger.tables import GONE, CampaignRow, MessageRow, MessageState, PartyRow
+from ledger.outbox import Result, find_message, items_of, plan_messages, record, record_arrival
+from ledger.tables import GONE, CampaignRow, DecisionRow, MessageRow, MessageState, PartyRow
 from office.gate import GIVES_UP_AFTER
+from office.generations import next_generation
 from office.premises import Premises
 from rules.delivery import choose_contact
-from rules.notices import ItemDue
 
 SETTLED = "mail_settled"
 RESENT = "mail_resent"
@@ -110,21 +110,17 @@ def resend(session: Session, premises: Premises, act: Act, message_id: int, grou
             f"mail {message.id} would not leave: no contact of {party.code} {party.name} works; "
             f"`muster contacts {campaign}` has the telephone"
         )
-    items = items_of(session, [message.id])[message.id]
-    new = NewMessage(
-        party_id=message.party_id,
-        notice=message.notice,
-        occasion=message.occasion,
-        items=tuple(ItemDue(obligation_id=i.obligation_id, rung=i.rung, due=i.due_at) for i in items),
-        expires=message.expires_at,
-        detail=message.detail,
-        generation=message.generation + 1,
-        caused_by=message.id,
-    )
-    planned = plan_messages(session, act, message.campaign_id, premises.mail_domain, [new])[0]
+    again = next_generation(message, items_of(session, [message.id])[message.id])
+    planned = plan_messages(session, act, message.campaign_id, premises.mail_domain, [again])[0]
     after = {"message": planned.id, "generation": planned.generation}
     _decide(session, act, message, RESENT, grounds, after=after)
     return planned
+
+
+def resent_mails(session: Session, campaign_id: int) -> frozenset[int]:
+    """Return the mails of a campaign that staff had written anew."""
+    query = select(DecisionRow.after).where(DecisionRow.campaign_id == campaign_id, DecisionRow.kind == RESENT)
+    return frozenset(after["message"] for after in session.scalars(query))
 
 
 def _successor(session: Session, message: MessageRow) -> MessageRow | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from settings import LANES, Settings
+from cli import main
+from settings import LANES, Settings, settings
 
 
 def test_every_setting_is_documented_with_its_default_and_meaning_and_nothing_else_is(house: Path) -> None:
@@ -52,6 +53,57 @@ def test_the_example_of_other_lanes_is_one_that_settings_take(house: Path) -> No
     [example] = re.findall(r"MUSTER_LANES='(\[.*?\])'", page, re.DOTALL)
     lanes = Settings(lanes=json.loads(example)).lanes
     assert {lane.name for lane in lanes} > {"default"}
+
+
+DEFAULT = '{"name": "default", "connections": 4}'
+QQ = '{"name": "qq", "domains": ["qq.com"], "connections": 1'
+KEYS = "name, domains, connections, messages_per_connection, per_minute"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("", ", line 1, column 1: no JSON, Expecting value; docs/how-to/lanes.md has an example"),
+        (
+            f"[{DEFAULT},\n {QQ}]",
+            ", line 2, column 56: no JSON, Expecting ',' delimiter; docs/how-to/lanes.md has an exa",
+        ),
+        (DEFAULT, ": lanes are a list, in square brackets; docs/how-to/lanes.md has an example"),
+        (f'[{DEFAULT}, {QQ}, "per_minuet": 9}}]', f", lane 2 (qq): per_minuet is no key of a lane; there are {KEYS}"),
+        (
+            '[{"name": "default"}]',
+            ", lane 1 (default), connections: Field required; docs/how-to/lanes.md has an example",
+        ),
+        (f"[{DEFAULT}, 3]", ", lane 2: Input should be a valid dictionary"),
+        (
+            f'[{QQ}, "per_minute": 0}}]',
+            ", lane 1 (qq), per_minute: Input should be greater than or equal to 1; docs/how",
+        ),
+        ("[]", ': no lane is named default; add {"name": "default", "connections": 40} for the addresses that'),
+        (f"[{DEFAULT}, {DEFAULT}]", ", lane 2: the name default is lane 1's; give each a name of its own"),
+        (
+            f'[{QQ}}}, {{"name": "default", "domains": ["QQ.com"], "connections": 4}}]',
+            ", lane 2 (default): qq.com is in qq already; leave it in one",
+        ),
+    ],
+)
+def test_lanes_that_cannot_be_used_are_refused_in_a_sentence_with_place_and_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: str, said: str
+) -> None:
+    monkeypatch.setenv("MUSTER_LANES", given)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    [fault] = refused.value.errors()
+    assert fault["msg"].startswith(f"MUSTER_LANES{said}")
+    settings.cache_clear()
+    with pytest.raises(SystemExit):
+        main(["check", "safety-month-2020"])
+    assert capsys.readouterr().err == f"{fault['msg']}\n"
+
+
+def test_lanes_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSTER_LANES", f"[{QQ}}}, {DEFAULT}]")
+    assert [(lane.name, lane.domains) for lane in Settings().lanes] == [("qq", ("qq.com",)), ("default", ())]
 
 
 def test_a_rehearsal_sends_to_this_machine_only() -> None:

@@ -11,14 +11,19 @@ from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
 from definition.loading import LoadedCampaign, load_campaign
 from definition.roster import ContactRole, RosterContact
+from ledger.audit import verify
+from ledger.campaigns import close_campaign, contacts_at, contacts_of, mark_contact_bad, office_of
 from ledger.engine import Ledger
+from ledger.errors import TakenOver
 from ledger.files import FileStore
+from ledger.outbox import attempts_of
 from ledger.senders import sign_on
 from ledger.submissions import KeptFile, NewSubmission, record_submission
 from ledger.tables import (
     AttemptRow,
     AuditRow,
     Base,
+    CampaignRow,
     ContactRow,
     FigureRow,
     FileRow,
@@ -31,15 +36,17 @@ from ledger.tables import (
 )
 from mail.maildir import deliver
 from mail.parsing import parse_mail
+from mail.smtp import Outcome
 from mail.tokens import sign
 from office import intake
 from office.contacts import ContactTrouble, Trouble, contact_troubles, roster_troubles
 from office.intake import Collected, fetch_mail
 from office.launching import launch_campaign
-from office.outbox import repair
+from office.outbox import Shard, claim_shard, commit_group, repair, still_ours
 from office.premises import Premises
 from office.queue import waiting_for_a_person
 from office.rulebook import Rulebook
+from office.settling import resend
 from rehearsal.envelopes import Outgoing, build
 from rehearsal.post_office import delivery_report
 from rules.forms import Checked, Figure, Finding, FindingCode, Severity
@@ -204,14 +211,81 @@ def test_a_hard_bounce_marks_the_contact_and_the_next_one_is_written_to(desk: De
 
 def test_soft_bounces_are_counted_until_the_address_writes(desk: Desk) -> None:
     for number in (1, 2, 3):
-        bring(desk, addressed("mailbox_full", desk, "BH001"))
+        report = addressed("mailbox_full", desk, "BH001")
+        bring(desk, report, report)  # each server on the way may tell, and tell again
+        bring(desk, report)
         assert contacts(desk, "BH001")[0].soft_bounces == number
         assert [t.trouble for t in troubles(desk)] == ([Trouble.FULL] if number == 3 else [])
+        written_anew(desk, "BH001")
     assert mail_to(desk, "BH001").state == "sent"
     assert repaired(desk, NOON) == 0
     desk.receive(NOON, "BH001", "", b"", sender="duty@unit.example", text="已清理邮箱")
+    bring(desk, report)
     assert contacts(desk, "BH001")[0].soft_bounces == 0
     assert troubles(desk) == []
+
+
+def written_anew(desk: Desk, code: str) -> None:
+    with desk.house.ledger.writing() as session:
+        resend(session, desk.house, act(NOON), mail_to(desk, code).id, "test")
+    desk.send(NOON)
+
+
+def claimed_anew(desk: Desk, *, at_data: bool) -> Shard:
+    """Let a sender claim a mail written anew, and reach DATA with it."""
+    with desk.house.ledger.writing() as session:
+        resend(session, desk.house, act(NOON), mail_to(desk, "BH001").id, "test")
+        shard = claim_shard(session, desk.house, act(NOON), KEY, sender="test", limit=10)
+        ids = [envelope.id for envelope in shard.envelopes]
+        assert commit_group(session, desk.house, act(NOON), shard, at_data=ids if at_data else [], results=[])
+    return shard
+
+
+def attempts(desk: Desk, message: MessageRow) -> list[str]:
+    with desk.house.ledger.reading() as session:
+        assert verify(session).fault == ""
+        return [attempt.state for attempt in attempts_of(session, message.id)]
+
+
+def test_a_bounce_may_be_faster_than_the_sender_s_own_result(desk: Desk) -> None:
+    shard = claimed_anew(desk, at_data=True)
+    report = addressed("postfix_user_unknown", desk, "BH001")
+    bring(desk, report, report)
+    assert last_mail(desk).reason.startswith("known before")
+    assert contacts(desk, "BH001")[0].bad_since == NOON
+    results = [(envelope, Outcome(state="sent", code=250)) for envelope in shard.envelopes]
+    with desk.house.ledger.writing() as session:
+        assert still_ours(session, "test", results) == []
+    with pytest.raises(TakenOver), desk.house.ledger.writing() as session:
+        commit_group(session, desk.house, act(NOON), shard, at_data=[], results=results)
+    bounced = mail_to(desk, "BH001")
+    assert (bounced.state, bounced.sent_as_of) == ("bounced", NOON)
+    assert attempts(desk, bounced) == ["claimed", "sent", "bounced"]
+    assert repaired(desk, NOON) == 1
+
+
+def test_a_bounce_of_an_attempt_before_leaves_a_mail_with_its_sender(desk: Desk) -> None:
+    shard = claimed_anew(desk, at_data=False)
+    bring(desk, addressed("postfix_user_unknown", desk, "BH001"))
+    assert contacts(desk, "BH001")[0].bad_since == NOON
+    results = [(envelope, Outcome(state="sent", code=250)) for envelope in shard.envelopes]
+    with desk.house.ledger.writing() as session:
+        commit_group(session, desk.house, act(NOON), shard, at_data=[], results=results)
+    bring(desk, addressed("postfix_user_unknown", desk, "BH001"))
+    bounced = mail_to(desk, "BH001")
+    assert attempts(desk, bounced) == ["claimed", "sent", "bounced"]
+    assert repaired(desk, NOON) == 1
+
+
+def test_a_soft_bounce_that_is_faster_than_the_result_is_counted_and_the_result_stands(desk: Desk) -> None:
+    with desk.house.ledger.writing() as session:
+        resend(session, desk.house, act(NOON), mail_to(desk, "BH001").id, "test")
+        shard = claim_shard(session, desk.house, act(NOON), KEY, sender="test", limit=10)
+    bring(desk, addressed("mailbox_full", desk, "BH001"))
+    results = [(envelope, Outcome(state="sent", code=250)) for envelope in shard.envelopes]
+    with desk.house.ledger.writing() as session:
+        commit_group(session, desk.house, act(NOON), shard, at_data=[], results=results)
+    assert (mail_to(desk, "BH001").state, contacts(desk, "BH001")[0].soft_bounces) == ("sent", 1)
 
 
 def test_a_delay_is_only_noted(desk: Desk) -> None:
@@ -333,6 +407,30 @@ def test_the_operators_get_one_alert_a_day_that_names_every_trouble(desk: Desk) 
     assert all(code in alerts(desk)[1] for code in CAST)
 
 
+def test_a_trouble_after_the_day_s_alert_is_told_the_next_morning_though_no_other_comes(desk: Desk) -> None:
+    bring(desk, report_on(desk, "BH001"))
+    desk.send(NOON)
+    assert "BH025" not in alerts(desk)[0]
+    for at in (local(5, 29, 16), local(5, 29, 17)):
+        bring(desk, report_on(desk, "BH025" if at.hour == 8 else "BH036"), at=at)
+        desk.send(at)
+    desk.send(local(5, 30, 8, 29))
+    assert len(alerts(desk)) == 1
+    desk.send(local(5, 30, 8, 30))  # the window opens
+    desk.send(local(5, 31))
+    assert len(alerts(desk)) == 2
+    assert all(code in alerts(desk)[1] for code in CAST)
+    assert counted(desk, MessageRow.notice == "alert") == 2
+
+
+def test_an_alert_that_waits_to_be_composed_tells_what_comes_later_too(desk: Desk) -> None:
+    bring(desk, report_on(desk, "BH001"))
+    bring(desk, report_on(desk, "BH025"), at=local(5, 30))
+    desk.send(local(5, 30))
+    assert counted(desk, MessageRow.notice == "alert") == 1
+    assert all(code in alerts(desk)[0] for code in ("BH001", "BH025"))
+
+
 def test_a_unit_whose_last_contact_fails_has_to_be_telephoned(desk: Desk) -> None:
     bring(desk, report_on(desk, "BH036"))
     assert repaired(desk, NOON) == 0
@@ -348,6 +446,43 @@ def test_a_mailbox_that_a_unit_named_twice_is_dead_in_both_places(desk: Desk) ->
     assert [c.bad_since for c in contacts(desk, "BH025")] == [NOON, NOON]
     assert repaired(desk, NOON) == 0
     assert [(t.code, t.trouble) for t in troubles(desk)] == [("BH025", Trouble.UNREACHED)]
+
+
+def test_a_mailbox_that_two_units_share_is_dead_for_both(desk: Desk) -> None:
+    with desk.house.ledger.writing() as session:
+        session.get_one(ContactRow, contacts(desk, "BH036")[0].id).address = "duty@unit.example"
+    bring(desk, report_on(desk, "BH001"))
+    assert [contacts(desk, code)[0].bad_since for code in ("BH001", "BH036")] == [NOON, NOON]
+    assert {t.code: t.trouble for t in troubles(desk)} == {"BH001": Trouble.REPLACED, "BH036": Trouble.UNREACHED}
+
+
+def test_a_mailbox_that_the_relay_refuses_is_dead_wherever_it_is_named(desk: Desk, loaded: LoadedCampaign) -> None:
+    other = replace(loaded, campaign=loaded.campaign.model_copy(update={"key": "other"}))
+    with desk.house.ledger.writing() as session:
+        launch_campaign(session, desk.house, act(NOON), other)
+        resend(session, desk.house, act(NOON), mail_to(desk, "BH025").id, "test")
+    desk.send(NOON, answer="refused")
+    with desk.house.ledger.reading() as session:
+        named = contacts_at(session, "anjianban@bureau.example")
+        assert [contact.bad_since for contact in named] == [NOON] * 4  # twice in each campaign
+        told = session.scalars(select(MessageRow.campaign_id).where(MessageRow.notice == "alert")).all()
+        assert sorted(told) == [1, 2]
+    assert repaired(desk, NOON) == 0
+
+
+def test_a_campaign_that_is_closed_has_no_alert_about_a_dead_mailbox(desk: Desk) -> None:
+    with desk.house.ledger.writing() as session:
+        close_campaign(session, act(NOON), session.get_one(CampaignRow, 1))
+    bring(desk, report_on(desk, "BH001"))
+    assert contacts(desk, "BH001")[0].bad_since == NOON
+    assert counted(desk, MessageRow.notice == "alert") == 0
+
+
+def test_the_office_s_own_mailbox_is_no_unit_s_trouble(desk: Desk) -> None:
+    with desk.house.ledger.writing() as session:
+        for contact in contacts_of(session, office_of(session, 1).id):
+            mark_contact_bad(session, act(NOON), contact, "test")
+    assert troubles(desk) == []
 
 
 def test_an_automatic_reply_to_a_reminder_hands_in_nothing_and_gets_no_answer(desk: Desk) -> None:
@@ -464,6 +599,27 @@ def test_a_mail_with_an_odd_name_in_its_mailbox_is_fetched_once(desk: Desk) -> N
     for path in list((desk.house.maildir / "cur").iterdir()):  # as after a crash before it was moved
         path.rename(desk.house.maildir / "new" / path.name.removesuffix(":2,S"))
     assert fetch_mail(desk.house, act(NOON)) == 0
+
+
+def test_neither_a_name_without_room_for_a_flag_nor_a_folder_stops_the_intake(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    new, cur = desk.house.maildir / "new", desk.house.maildir / "cur"
+    last = deliver(desk.house.maildir, b"Subject: last\n\n", NOON)
+    (new / "0-folder").mkdir()
+    names = ["1590000000." + "x" * 244, "长" * 85, last[:11] + "y" * 240]
+    for name in names:
+        (new / name).write_bytes(f"Subject: {name[-1]}\n\n".encode())
+    assert fetch_mail(desk.house, act(NOON)) == len(names) + 1
+    assert fetch_mail(desk.house, act(NOON)) == 0
+    assert [path.name for path in new.iterdir()] == ["0-folder"]
+    kept = [path.name for path in cur.iterdir()]
+    assert {last + ":2,S", names[2] + ":2,S"} < set(kept)  # 251 bytes have room
+    assert len(kept) == len(names) + 1
+    assert all(name.endswith(":2,S") for name in kept)
+    assert {line[7] for line in waiting(desk)} == {"no token and no known sender"}
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert "0-folder' is no mail and is passed over" in caplog.text
 
 
 def test_a_hand_in_with_parts_that_were_not_read_is_recorded_and_looked_at(desk: Desk) -> None:

@@ -11,8 +11,10 @@ from definition.loading import LoadedCampaign
 from ledger import audit
 from ledger.acts import Act
 from ledger.errors import UnknownMessage
-from ledger.outbox import attempts_of, items_of
+from ledger.outbox import attempts_of, items_of, plan_messages
 from ledger.tables import AuditRow, DecisionRow, MessageRow
+from office.accounts import accounts_of
+from office.generations import next_generation
 from office.outbox import repair
 from office.settling import is_given_up, resend, settle_ambiguous
 from rules.timetable import StepKind
@@ -133,6 +135,19 @@ def test_a_mail_is_not_written_anew_twice_but_its_successor_may_be(desk: Desk) -
         resent(desk, old)
     answered(desk, EVENING, {})
     assert resent(desk, new).generation == 2
+
+
+def test_a_mail_written_anew_is_no_notice_said_twice(desk: Desk) -> None:
+    answered(desk, LAUNCH, {})
+    resent(desk, mail_of(desk, "BH001"))
+    answered(desk, EVENING, {})
+    with desk.house.ledger.writing() as session:
+        assert accounts_of(session, KEY).said_twice == 0
+        twin = next_generation(mail_of(desk, "BH025"), [])
+        plan_messages(session, act(EVENING), 1, "office.example", [twin])
+    answered(desk, EVENING, {})
+    with desk.house.ledger.reading() as session:
+        assert accounts_of(session, KEY).said_twice == 1  # nobody had wished it
 
 
 def test_after_a_refusal_staff_and_repair_do_not_both_write(desk: Desk) -> None:

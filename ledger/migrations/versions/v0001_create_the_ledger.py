@@ -3,13 +3,34 @@
 import sqlalchemy as sa
 from alembic import op
 
-from ledger.tables.audit import append_only
-from ledger.tables.base import Instant
-
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+# Written out, here and below: a migration says what was true when it was made, whatever the tables become.
+APPEND_ONLY = {
+    "postgresql": (
+        (
+            "CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN RAISE EXCEPTION '{table} is append-only'; END$$"
+        ),
+        (
+            "CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION {table}_append_only()"
+        ),
+    ),
+    "sqlite": (
+        (
+            "CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} "
+            "BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        ),
+        (
+            "CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} "
+            "BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        ),
+    ),
+}
 
 
 def upgrade() -> None:
@@ -22,10 +43,10 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("live", sa.Boolean(), nullable=False),
-        sa.Column("latest_as_of", Instant(timezone=True), nullable=False),
+        sa.Column("latest_as_of", sa.DateTime(timezone=True), nullable=False),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_campaigns")),
         sa.UniqueConstraint("key", name=op.f("uq_campaigns_key")),
     )
@@ -38,8 +59,8 @@ def upgrade() -> None:
         sa.Column("shown_digest", sa.String(length=64), nullable=False),
         sa.Column("grounds", sa.String(length=1000), nullable=False),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("fk_approvals_campaign_id_campaigns")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_approvals")),
     )
@@ -53,8 +74,8 @@ def upgrade() -> None:
         sa.Column("title", sa.String(length=200), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("fk_deliverables_campaign_id_campaigns")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliverables")),
         sa.UniqueConstraint("campaign_id", "key", name=op.f("uq_deliverables_campaign_id_key")),
@@ -68,11 +89,11 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("category", sa.String(length=64), nullable=False),
         sa.Column("superior_id", sa.Integer(), nullable=True),
-        sa.Column("joined_at", Instant(timezone=True), nullable=False),
-        sa.Column("left_at", Instant(timezone=True), nullable=True),
+        sa.Column("joined_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("left_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("fk_parties_campaign_id_campaigns")),
         sa.ForeignKeyConstraint(["superior_id"], ["parties.id"], name=op.f("fk_parties_superior_id_parties")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_parties")),
@@ -89,8 +110,8 @@ def upgrade() -> None:
         sa.Column("previous", sa.String(length=64), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("fk_audit_campaign_id_campaigns")),
         sa.ForeignKeyConstraint(["party_id"], ["parties.id"], name=op.f("fk_audit_party_id_parties")),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_audit")),
@@ -107,11 +128,11 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("address", sa.String(length=320), nullable=False),
         sa.Column("phone", sa.String(length=64), nullable=False),
-        sa.Column("bad_since", Instant(timezone=True), nullable=True),
+        sa.Column("bad_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("bad_reason", sa.String(length=500), nullable=False),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["party_id"], ["parties.id"], name=op.f("fk_contacts_party_id_parties")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contacts")),
     )
@@ -126,7 +147,7 @@ def upgrade() -> None:
         sa.Column("uid", sa.String(length=200), nullable=False),
         sa.Column("raw_sha256", sa.String(length=64), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
-        sa.Column("received_at", Instant(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("from_address", sa.String(length=320), nullable=False),
         sa.Column("subject", sa.String(length=500), nullable=False),
         sa.Column("message_id", sa.String(length=500), nullable=False),
@@ -139,8 +160,8 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=500), nullable=False),
         sa.Column("problems", sa.JSON(), nullable=False),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("fk_intake_campaign_id_campaigns")),
         sa.ForeignKeyConstraint(["party_id"], ["parties.id"], name=op.f("fk_intake_party_id_parties")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_intake")),
@@ -157,12 +178,12 @@ def upgrade() -> None:
         sa.Column("party_id", sa.Integer(), nullable=False),
         sa.Column("deliverable_id", sa.Integer(), nullable=False),
         sa.Column("occurrence", sa.String(length=64), nullable=False),
-        sa.Column("due_at", Instant(timezone=True), nullable=True),
-        sa.Column("chase_from", Instant(timezone=True), nullable=False),
-        sa.Column("exempt_at", Instant(timezone=True), nullable=True),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("chase_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("exempt_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("fk_obligations_campaign_id_campaigns")),
         sa.ForeignKeyConstraint(
             ["deliverable_id"], ["deliverables.id"], name=op.f("fk_obligations_deliverable_id_deliverables")
@@ -188,8 +209,8 @@ def upgrade() -> None:
         sa.Column("after", sa.JSON(), nullable=False),
         sa.Column("reverses", sa.Integer(), nullable=True),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("fk_decisions_campaign_id_campaigns")),
         sa.ForeignKeyConstraint(
             ["obligation_id"], ["obligations.id"], name=op.f("fk_decisions_obligation_id_obligations")
@@ -214,20 +235,20 @@ def upgrade() -> None:
         sa.Column("message_id", sa.String(length=120), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("reason", sa.String(length=300), nullable=False),
-        sa.Column("not_before", Instant(timezone=True), nullable=True),
-        sa.Column("expires_at", Instant(timezone=True), nullable=True),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("detail", sa.JSON(), nullable=False),
         sa.Column("contact_id", sa.Integer(), nullable=True),
         sa.Column("address", sa.String(length=320), nullable=True),
         sa.Column("subject", sa.String(length=500), nullable=True),
-        sa.Column("dated_at", Instant(timezone=True), nullable=True),
+        sa.Column("dated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("raw_sha256", sa.String(length=64), nullable=True),
         sa.Column("claimed_by", sa.String(length=64), nullable=True),
-        sa.Column("lease_until", Instant(timezone=True), nullable=True),
-        sa.Column("sent_as_of", Instant(timezone=True), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sent_as_of", sa.DateTime(timezone=True), nullable=True),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("fk_messages_campaign_id_campaigns")),
         sa.ForeignKeyConstraint(["caused_by"], ["messages.id"], name=op.f("fk_messages_caused_by_messages")),
         sa.ForeignKeyConstraint(["contact_id"], ["contacts.id"], name=op.f("fk_messages_contact_id_contacts")),
@@ -252,14 +273,14 @@ def upgrade() -> None:
         sa.Column("obligation_id", sa.Integer(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("channel", sa.String(length=16), nullable=False),
-        sa.Column("received_at", Instant(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("intake_id", sa.Integer(), nullable=True),
         sa.Column("entered_by", sa.String(length=100), nullable=False),
         sa.Column("grounds", sa.String(length=1000), nullable=False),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["intake_id"], ["intake.id"], name=op.f("fk_submissions_intake_id_intake")),
         sa.ForeignKeyConstraint(
             ["obligation_id"], ["obligations.id"], name=op.f("fk_submissions_obligation_id_obligations")
@@ -279,8 +300,8 @@ def upgrade() -> None:
         sa.Column("smtp_code", sa.Integer(), nullable=True),
         sa.Column("smtp_text", sa.String(length=1000), nullable=False),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["message_id"], ["messages.id"], name=op.f("fk_attempts_message_id_messages")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attempts")),
     )
@@ -297,8 +318,8 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["intake_id"], ["intake.id"], name=op.f("fk_files_intake_id_intake")),
         sa.ForeignKeyConstraint(["submission_id"], ["submissions.id"], name=op.f("fk_files_submission_id_submissions")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_files")),
@@ -321,8 +342,8 @@ def upgrade() -> None:
         sa.Column("read", sa.String(length=500), nullable=False),
         sa.Column("params", sa.JSON(), nullable=False),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["submission_id"], ["submissions.id"], name=op.f("fk_findings_submission_id_submissions")
         ),
@@ -337,12 +358,12 @@ def upgrade() -> None:
         sa.Column("party_id", sa.Integer(), nullable=False),
         sa.Column("obligation_id", sa.Integer(), nullable=False),
         sa.Column("rung", sa.String(length=64), nullable=False),
-        sa.Column("due_at", Instant(timezone=True), nullable=True),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("gone", sa.Boolean(), nullable=False),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["message_id"], ["messages.id"], name=op.f("fk_items_message_id_messages")),
         sa.ForeignKeyConstraint(["obligation_id"], ["obligations.id"], name=op.f("fk_items_obligation_id_obligations")),
         sa.ForeignKeyConstraint(["party_id"], ["parties.id"], name=op.f("fk_items_party_id_parties")),
@@ -366,13 +387,13 @@ def upgrade() -> None:
         sa.Column("party_id", sa.Integer(), nullable=False),
         sa.Column("obligation_id", sa.Integer(), nullable=True),
         sa.Column("kind", sa.String(length=32), nullable=False),
-        sa.Column("asked_at", Instant(timezone=True), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("wish", sa.JSON(), nullable=False),
         sa.Column("reason", sa.String(length=1000), nullable=False),
         sa.Column("decision_id", sa.Integer(), nullable=True),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("fk_requests_campaign_id_campaigns")),
         sa.ForeignKeyConstraint(["decision_id"], ["decisions.id"], name=op.f("fk_requests_decision_id_decisions")),
         sa.ForeignKeyConstraint(
@@ -395,8 +416,8 @@ def upgrade() -> None:
         sa.Column("sheet", sa.String(length=100), nullable=False),
         sa.Column("cell", sa.String(length=16), nullable=False),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["file_id"], ["files.id"], name=op.f("fk_figures_file_id_files")),
         sa.ForeignKeyConstraint(
             ["submission_id"], ["submissions.id"], name=op.f("fk_figures_submission_id_submissions")
@@ -405,8 +426,8 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_figures_submission_id"), "figures", ["submission_id"], unique=False)
     for table in ("audit", "attempts"):
-        for statement in append_only(table, op.get_bind().dialect.name):
-            op.execute(statement)
+        for statement in APPEND_ONLY[op.get_bind().dialect.name]:
+            op.execute(statement.format(table=table))
 
 
 def downgrade() -> None:

@@ -3,21 +3,17 @@
 import sqlalchemy as sa
 from alembic import op
 
-from ledger.tables.audit import append_only
-from ledger.tables.base import Instant
-from ledger.tables.messages import ASTRAY, CAUSED, CHASES, IS_CLAIMED, WAITS
-
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
 
 PARTIAL = (
-    ("ix_messages_queue", ("campaign_id", "priority", "id"), WAITS),
-    ("ix_messages_claimed", ("id",), IS_CLAIMED),
-    ("ix_messages_astray", ("campaign_id", "state"), ASTRAY),
-    ("ix_messages_caused_by", ("caused_by",), CAUSED),
-    ("ix_messages_chased", ("address", "sent_as_of"), CHASES),
+    ("ix_messages_queue", ("campaign_id", "priority", "id"), "state IN ('planned', 'deferred')"),
+    ("ix_messages_claimed", ("id",), "state = 'claimed'"),
+    ("ix_messages_astray", ("campaign_id", "state"), "state IN ('refused', 'bounced', 'ambiguous')"),
+    ("ix_messages_caused_by", ("caused_by",), "caused_by IS NOT NULL"),
+    ("ix_messages_chased", ("address", "sent_as_of"), "mail_class = 'chase'"),
 )
 
 # Written by the ten thousand: a key to a neighbour that is never deleted costs more than it tells.
@@ -34,8 +30,8 @@ def upgrade() -> None:
         sa.Column("host", sa.String(length=200), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("started_at", Instant(timezone=True), nullable=False),
-        sa.Column("lease_until", Instant(timezone=True), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("at_data", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_senders")),
     )
@@ -53,9 +49,9 @@ def upgrade() -> None:
         "lanes",
         sa.Column("name", sa.String(length=32), nullable=False),
         sa.Column("pace", sa.Double(), nullable=False),
-        sa.Column("slowed_at", Instant(timezone=True), nullable=True),
-        sa.Column("closed_until", Instant(timezone=True), nullable=True),
-        sa.Column("next_at", Instant(timezone=True), nullable=True),
+        sa.Column("slowed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reason", sa.String(length=300), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_lanes")),
     )
@@ -65,12 +61,12 @@ def upgrade() -> None:
         sa.Column("scope", sa.String(length=100), nullable=False),
         sa.Column("actor", sa.String(length=100), nullable=False),
         sa.Column("grounds", sa.String(length=1000), nullable=False),
-        sa.Column("lifted_at", Instant(timezone=True), nullable=True),
+        sa.Column("lifted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lifted_by", sa.String(length=100), nullable=False),
         sa.Column("lifted_grounds", sa.String(length=1000), nullable=False),
         sa.Column("flow_run_id", sa.String(length=36), nullable=True),
-        sa.Column("as_of", Instant(timezone=True), nullable=False),
-        sa.Column("recorded_at", Instant(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_holds")),
     )
     op.create_index(op.f("ix_holds_scope"), "holds", ["scope"], unique=False)
@@ -99,8 +95,11 @@ def upgrade() -> None:
 def _guard_attempts() -> None:
     """Make attempts append-only anew: SQLite's table was copied, and its triggers were lost with the old one."""
     if op.get_bind().dialect.name == "sqlite":
-        for statement in append_only("attempts", "sqlite"):
-            op.execute(statement)
+        for verb in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER attempts_no_{verb.lower()} BEFORE {verb} ON attempts "
+                "BEGIN SELECT RAISE(ABORT, 'attempts is append-only'); END"
+            )
 
 
 def downgrade() -> None:
@@ -113,7 +112,7 @@ def downgrade() -> None:
         op.drop_index(name, "messages")
     op.create_index("ix_messages_queue", "messages", ["campaign_id", "state", "priority"])
     op.create_index("ix_messages_address", "messages", ["address"])
-    op.add_column("messages", sa.Column("lease_until", Instant(timezone=True), nullable=True))
+    op.add_column("messages", sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True))
     for table, column in (
         *(("messages", c) for c in ("lane", "skeleton_sha256", "fields", "tries")),
         ("attempts", "lane"),
