@@ -17,7 +17,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from sqlalchemy import update
 
-import cli
+from cli.app import main
+from cli.showing import table
 from definition.loading import LoadedCampaign
 from ledger.tables import ContactRow, IntakeRow, MessageRow
 from mail.parsing import parse_mail
@@ -134,11 +135,11 @@ def door(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Door:
 
     def run(*words: str, width: int = 150) -> tuple[int, str, str]:
         said, complained = io.StringIO(), io.StringIO()
-        monkeypatch.setattr("cli.out", Console(file=said, width=width, highlight=False))
-        monkeypatch.setattr("cli.err", Console(file=complained, soft_wrap=True, highlight=False))
-        monkeypatch.setattr("cli._premises", lambda: desk.house)
+        monkeypatch.setattr("cli.showing.out", Console(file=said, width=width, highlight=False))
+        monkeypatch.setattr("cli.showing.err", Console(file=complained, soft_wrap=True, highlight=False))
+        monkeypatch.setattr("tasks.desk.premises", lambda: desk.house)
         with pytest.raises(SystemExit) as ended:
-            cli.main(words)
+            main(words)
         return int(ended.value.code or 0), said.getvalue(), complained.getvalue()
 
     return run
@@ -185,8 +186,8 @@ def test_a_table_that_does_not_fit_the_terminal_is_written_as_paragraphs_that_lo
     row = ["17", "BH001 天津经济技术开发区安委会", "关于报送有关材料的通知" * 3, *(f"value-{n}" for n in range(5))]
     for width in (40, 80, 120, 139):
         shown = io.StringIO()
-        monkeypatch.setattr("cli.out", Console(file=shown, width=width))
-        cli._table(columns, [row])
+        monkeypatch.setattr("cli.showing.out", Console(file=shown, width=width))
+        table(columns, [row])
         text = "".join(shown.getvalue().split())
         assert all("".join(cell.split()) in text for cell in row), width
         assert all(cell_len(line) <= width for line in shown.getvalue().splitlines())
