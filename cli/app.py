@@ -4,11 +4,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App
+from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
 from cli import campaigns, delivery, mails, staff
 from cli.desk import Refused
+from cli.mistakes import in_plain_words
 from cli.showing import complain
 
 app = App(
@@ -41,12 +42,15 @@ for command in (
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Run a command; a refusal is one plain sentence and exit 1, never a traceback."""
+    """Run a command; a refusal is one plain sentence and exit 1 (2 if the words do not fit), never a traceback."""
     from definition.faults import FaultyCampaign  # noqa: PLC0415  imports wait until they are needed: help is instant
     from ledger.errors import LedgerError  # noqa: PLC0415
 
     try:
-        app(words)
+        app(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        complain(in_plain_words(error))
+        sys.exit(2)
     except FaultyCampaign as error:
         complain(f"{len(error.faults)} fault(s):", style="red")
         for fault in error.faults:

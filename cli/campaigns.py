@@ -9,14 +9,20 @@ from cyclopts import Parameter
 
 from cli import showing
 from cli.desk import Refused, act, moment_of, premises, quiet_prefect, zone_of_campaign
-from cli.showing import say, table
+from cli.leaving import fence_line, when_answer_leaves
+from cli.showing import say, table, times_of
 
 if TYPE_CHECKING:
     from tasks.tally import Tally
 
 
 def check(campaign: str) -> None:
-    """Read a campaign folder and list every fault, each with file, line and remedy. Exits 1 if there is an error."""
+    """Read a campaign folder and list every fault, each with file, line and remedy. Exits 1 if there is an error.
+
+    Args:
+        campaign: key or folder.
+
+    """
     from definition.loading import check_campaign  # noqa: PLC0415
     from office.launching import find_folder  # noqa: PLC0415
     from settings import settings  # noqa: PLC0415
@@ -58,18 +64,28 @@ def plan(campaign: str, *, as_of: str | None = None) -> None:
             rows.append(
                 (f"{local:%Y-%m-%d %a %H:%M}", planned.step.kind, planned.step.subject, count, mailed, planned.why)
             )
-        table(("when", "step", "about", "units at most", "mailed", "why"), rows, title=book.campaign.title)
+        title = f"{book.campaign.title}, {times_of(book.campaign.zone)}"
+        table(("when", "step", "about", "units at most", "mailed", "why"), rows, title=title)
         return
     moment = moment_of(as_of, book.campaign.zone)
     assert moment is not None  # noqa: S101  for the type checker: as_of was given
     found = outlook(house, book.campaign.key, moment, replay=moment < datetime.now(UTC))
-    table(("step", "to", "notice", "about"), found.mails, title=f"{book.campaign.title} at {as_of}")
+    table(
+        ("step", "to", "notice", "about"),
+        found.mails,
+        title=f"{book.campaign.title} at {as_of}",
+    )
     skips = [(kind, reason, str(count)) for kind, reasons in found.skips.items() for reason, count in reasons.items()]
     table(("step", "not written to, because", "obligations"), skips)
 
 
 def board(campaign: str) -> None:
-    """Show the completeness board: units and deliverables, those with most left open first."""
+    """Show the completeness board: units and deliverables, those with most left open first.
+
+    Args:
+        campaign: the campaign's key.
+
+    """
     from office import wording  # noqa: PLC0415
     from office.board import board as board_of  # noqa: PLC0415
     from office.board import cell_text  # noqa: PLC0415
@@ -125,6 +141,8 @@ def tally_lines(tally: "Tally") -> list[str]:
     lines = [
         f"{name}: {', '.join(f'{k} {v}' for k, v in counts.items())}" for name, counts in counted.items() if counts
     ]
+    if fenced := tally.unsent.get("fenced"):
+        lines.append(fence_line(tally.campaign, fenced))
     if tally.unreached:
         lines.append(f"unreached: {tally.unreached} (`muster contacts {tally.campaign}` lists them)")
     return [*lines, *(f"on hold: {stop}" for stop in tally.stops)]
@@ -184,7 +202,8 @@ def add_unit(
     house = premises()
     with house.ledger.writing() as session:
         owed = join_unit(session, act(), campaign, unit, grounds)
-    say(f"{code} joined and owes {len(owed)} items; `muster run launch {campaign}` writes to it")
+        leaves = when_answer_leaves(session, house, campaign)
+    say(f"{code} joined and owes {len(owed)} items; `muster run launch {campaign}` writes to it: {leaves}")
 
 
 def rehearse(

@@ -2,15 +2,19 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from cli.campaigns import tally_lines
 from cli.desk import act, mail_number, premises, quiet_prefect
-from cli.showing import say, table
+from cli.leaving import say_what_the_fence_holds, when_mail_leaves
+from cli.showing import say, table, times_of
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from sqlalchemy.orm import Session
 
     from office.premises import Premises
@@ -32,7 +36,7 @@ def hold(*, campaign: str | None = None, lane: str | None = None, grounds: str) 
         scope = stops.scope_of(session, house, campaign, lane)
         placed = stops.hold(session, act(), scope, grounds)
     if placed:
-        say(f"on hold: {scope}. A sender under way stops within a second; `muster release` lets mail leave again")
+        say(f"on hold: {scope}. A sender under way stops within a second; `muster release` lifts it")
     else:
         say(f"{scope} was on hold already; nothing was changed")
     _print_holds(house)
@@ -47,14 +51,20 @@ def release(*, campaign: str | None = None, lane: str | None = None, grounds: st
         grounds: who decided it and why; kept in the audit trail.
 
     """
-    from office import stops  # noqa: PLC0415
+    from office import fence, stops  # noqa: PLC0415
 
     house = premises()
     with house.ledger.writing() as session:
         scope = stops.scope_of(session, house, campaign, lane)
         again = stops.release(session, act(), scope, grounds)
+        behind, waiting = fence.held_by_campaign(session, house, campaign), fence.waiting_in(session, campaign)
     back = f"; {again} mails that were refused there wait again" if again else ""
-    say(f"released: {scope}{back}; what waits leaves with `muster run deliver`, or by itself where `muster serve` runs")
+    leaves = "what waits leaves with `muster run deliver`, or by itself where `muster serve` runs"
+    if behind:
+        others = waiting - behind.total()
+        leaves = f"of what waits, {others} may leave" if others else "no mail leaves yet"
+    say(f"released: {scope}{back}; {leaves}")
+    say_what_the_fence_holds(behind)
     _print_holds(house)
 
 
@@ -69,17 +79,19 @@ def _print_holds(house: "Premises") -> None:
         say("nothing is on hold")
         return
     rows = [(one.scope, local(one.since, zone), one.actor, one_line(one.grounds)) for one in found]
-    table(("on hold", "since", "by", "grounds"), rows)
+    table(("on hold", "since", "by", "grounds"), rows, title=times_of(zone.key))
 
 
 def lanes() -> None:
     """Show what is on hold, and how fast mail goes to each provider now."""
+    from office.fence import held_by_campaign  # noqa: PLC0415
     from office.mailbook import local, one_line  # noqa: PLC0415
     from office.stops import lanes_now, zone_of_house  # noqa: PLC0415
 
     house = premises()
     with house.ledger.reading() as session:
         found, zone = lanes_now(session, house, datetime.now(UTC)), zone_of_house(session)
+        behind = held_by_campaign(session, house)
     _print_holds(house)
     rows = []
     for view in found:
@@ -99,7 +111,8 @@ def lanes() -> None:
             )
         )
     columns = ("lane", "domains", "connections", "mails each", "per minute", "pace now", "closed until")
-    table((*columns, "waiting", "held", "slowed because"), rows)
+    table((*columns, "waiting", "held", "slowed because"), rows, title=times_of(zone.key))
+    say_what_the_fence_holds(behind)
 
 
 def settle(number: int, /, *, verdict: Annotated[str, Parameter(name="--as")], grounds: str) -> None:
@@ -117,6 +130,7 @@ def settle(number: int, /, *, verdict: Annotated[str, Parameter(name="--as")], g
     with house.ledger.writing() as session:
         message = settle_ambiguous(session, act(), mail_number(number), verdict, grounds)
         old, campaign = is_given_up(message), _key_of(session, message.campaign_id)
+        leaves = when_mail_leaves(session, house, number, campaign)
     if message.state == "sent":
         say(f"mail {number} is settled: it arrived")
     elif old:
@@ -125,7 +139,7 @@ def settle(number: int, /, *, verdict: Annotated[str, Parameter(name="--as")], g
             f"it up, and then `muster resend {number} --grounds …` writes it anew"
         )
     else:
-        say(f"mail {number} waits to be sent once more; {_leaves(campaign)}")
+        say(f"mail {number} waits to be sent once more; {leaves}")
 
 
 def resend(number: int, /, *, grounds: str) -> None:
@@ -141,18 +155,20 @@ def resend(number: int, /, *, grounds: str) -> None:
     house = premises()
     with house.ledger.writing() as session:
         planned = settling.resend(session, house, act(), mail_number(number), grounds)
-        campaign = _key_of(session, planned.campaign_id)
-    say(f"mail {planned.id} is planned in the place of mail {number}; {_leaves(campaign)}")
+        superseded = settling.will_be_superseded(session, planned)
+        leaves = when_mail_leaves(session, house, planned.id, _key_of(session, planned.campaign_id))
+    if superseded:
+        leaves = (
+            "but it will not leave: all that it asks for was reported meanwhile, or is no longer owed by that date. "
+            "The next `muster run deliver` marks it superseded"
+        )
+    say(f"mail {planned.id} is planned in the place of mail {number}; {leaves}")
 
 
 def _key_of(session: "Session", campaign_id: int) -> str:
     from ledger.tables import CampaignRow  # noqa: PLC0415
 
     return session.get_one(CampaignRow, campaign_id).key
-
-
-def _leaves(campaign: str) -> str:
-    return f"it leaves with `muster run deliver {campaign}`, or by itself where `muster serve` runs"
 
 
 def serve() -> None:
@@ -163,7 +179,7 @@ def serve() -> None:
     from settings import settings  # noqa: PLC0415
     from tasks.own_loop import OwnLoop  # noqa: PLC0415
 
-    config = settings()
+    config, zone = settings(), _zone()
     _ = config.secret  # a placeholder is refused now, not with the first mail
 
     async def stay() -> bool:
@@ -174,15 +190,22 @@ def serve() -> None:
                 return "; ".join(tally_lines(await loop.run(run_step("deliver", campaign)))) or "nothing to do"
 
             return await stay_up(
-                premises(), deliver, poll_s=config.wake_poll_s, sweep_s=config.sweep_s, say=_say_with_time
+                premises(), deliver, poll_s=config.wake_poll_s, sweep_s=config.sweep_s, say=partial(_say_at, zone)
             )
 
-    say(f"looking for mail to send every {config.wake_poll_s:g} s; Ctrl-C ends")
+    say(f"looking for mail to send every {config.wake_poll_s:g} s; {times_of(zone.key)}; Ctrl-C ends")
     if not asyncio.run(stay()):
         say("ended at once; what was being sent goes back to the queue, or is in `muster queue`")
         raise KeyboardInterrupt
     say("ended")
 
 
-def _say_with_time(sentence: str) -> None:
-    say(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}  {sentence}")
+def _zone() -> "ZoneInfo":
+    from office.stops import zone_of_house  # noqa: PLC0415
+
+    with premises().ledger.reading() as session:
+        return zone_of_house(session)
+
+
+def _say_at(zone: "ZoneInfo", sentence: str) -> None:
+    say(f"{datetime.now(zone):%Y-%m-%d %H:%M:%S}  {sentence}")

@@ -48,6 +48,11 @@ def say(sentence: str, *, style: str | None = None) -> None:
     out.print(sentence, style=style, markup=False, soft_wrap=True)
 
 
+def times_of(zone: str) -> str:
+    """Return what a heading says of the times below it."""
+    return f"times of {zone}"
+
+
 def rule() -> str:
     """Return a line across the page."""
     return "─" * min(out.width, 78)

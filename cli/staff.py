@@ -3,21 +3,31 @@
 from pathlib import Path
 
 from cli.desk import Refused, act, moment_of, premises, zone_of_campaign
-from cli.showing import say, table
+from cli.leaving import when_answer_leaves
+from cli.showing import say, table, times_of
 
 
 def queue() -> None:
-    """List what waits for a person: mails from units that nobody could place, and mails to them that may have left."""
+    """List what waits for a person: mails that could not be placed or read, and mails to units that may have left."""
     from office.queue import ambiguous_mails, waiting_for_a_person  # noqa: PLC0415
+    from office.stops import zone_of_house  # noqa: PLC0415
 
     house = premises()
     with house.ledger.reading() as session:
-        rows, lost = waiting_for_a_person(session), ambiguous_mails(session)
-    columns = ("id", "received (UTC)", "campaign", "unit", "kind", "from", "subject", "why")
-    table(columns, rows, title="staff queue")
+        zone = zone_of_house(session)
+        rows, lost = waiting_for_a_person(session, zone), ambiguous_mails(session, zone)
+    columns = ("id", "received", "campaign", "unit", "kind", "from", "subject", "why")
+    table(columns, rows, title=f"staff queue: mails that could not be placed or read, {times_of(zone.key)}")
     say(f"{len(rows)} waiting")
+    if rows:
+        say(
+            "mails that came in: `muster mail in-ID` shows one, --eml FILE saves it with its files; then hand in "
+            "for the unit: `muster hand-in CAMPAIGN UNIT FILE… --received TIME --grounds …`. "
+            "These rows cannot be closed yet: they stay on the list"
+        )
     if lost:
-        table(("id", "unit", "notice", "when", "address", "last word"), lost, title="may have left, or not")
+        title = f"mails to units that may have left, or not, {times_of(zone.key)}"
+        table(("id", "unit", "notice", "when", "address", "last word"), lost, title=title)
         say(f"{len(lost)} to be settled: `muster mail ID`, then `muster settle ID --as sent|again --grounds …`")
 
 
@@ -50,7 +60,7 @@ def hand_in(campaign: str, unit: str, *files: Path, received: str, grounds: str,
         campaign: the campaign's key.
         unit: the unit's code.
         files: what it handed in.
-        received: the true moment, local unless it has an offset.
+        received: the true moment, such as 2020-06-01T10:00; local unless it has an offset.
         grounds: who called or came, and what was agreed; kept in the audit trail.
         channel: phone, paper or person.
 
@@ -60,19 +70,23 @@ def hand_in(campaign: str, unit: str, *files: Path, received: str, grounds: str,
     if channel not in ("phone", "paper", "person"):
         raise Refused(f"channel {channel!r}; use phone, paper or person")
     if not files:
-        raise Refused("name at least one file")
+        raise Refused("name at least one file: what the unit handed in")
     moment = moment_of(received, zone_of_campaign(campaign))
     assert moment is not None  # noqa: S101  received is required
+    for missing in (path for path in files if not path.is_file()):
+        raise Refused(f"there is no file {missing}; name the files that {unit} handed in")
     incoming = tuple(IncomingFile(name=path.name, content=path.read_bytes()) for path in files)
     house = premises()
     with house.ledger.writing() as session:
         taken = hand_in_on_behalf(
             session, house, act(), campaign, unit, incoming, channel=channel, received_at=moment, grounds=grounds
         )
+        leaves = when_answer_leaves(session, house, campaign)
     for problem in taken.problems:
         say(problem)
+    answer = f"; the answer is planned: {leaves}" if taken.notice else ""
     known = "" if taken.recorded or taken.problems else " (handed in before, byte for byte)"
-    say(f"{taken.recorded} recorded{known}; the answer leaves with the next `muster run deliver {campaign}`")
+    say(f"{taken.recorded} recorded{known}{answer}")
     if taken.problems:
         raise SystemExit(1)
 
@@ -88,6 +102,7 @@ def audit(unit: str | None = None, *, campaign: str | None = None, verify: bool 
     """
     from ledger import audit as trail  # noqa: PLC0415
     from office.queue import trail_of  # noqa: PLC0415
+    from office.stops import zone_of_house  # noqa: PLC0415
 
     house = premises()
     with house.ledger.reading() as session:
@@ -99,5 +114,7 @@ def audit(unit: str | None = None, *, campaign: str | None = None, verify: bool 
             return
         if unit is None:
             raise Refused("name a unit's code, or --verify")
-        rows = trail_of(session, unit, campaign)
-    table(("entry", "as of (UTC)", "who", "what", "detail"), rows, title=f"audit trail of {unit}")
+        zone = zone_of_house(session, campaign)
+        rows = trail_of(session, unit, campaign, zone)
+    title = f"audit trail of {unit}, {times_of(zone.key)}"
+    table(("entry", "as of", "who", "what", "detail"), rows, title=title)

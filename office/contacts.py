@@ -12,6 +12,7 @@ from ledger.facts import Address, contacts_by_party
 from ledger.tables import ContactRow, PartyRow
 from rules.addresses import ADDRESS
 
+AT_ONCE = 1000  # parties whose contacts are fetched together
 MANY_SOFT = 3  # soft bounces in a row after which somebody should ask
 
 
@@ -67,6 +68,14 @@ def _line(party: PartyRow, contacts: Sequence[Address]) -> ContactTrouble:
         ),
         phones=tuple(dict.fromkeys(c.phone for c in contacts if c.phone)),
     )
+
+
+def contacts_of_all(session: Session, party_ids: Sequence[int]) -> dict[int, list[Address]]:
+    """Return the contacts of any number of parties."""
+    found: dict[int, list[Address]] = {}
+    for start in range(0, len(party_ids), AT_ONCE):
+        found |= contacts_by_party(session, party_ids[start : start + AT_ONCE])
+    return found
 
 
 def roster_troubles(loaded: LoadedCampaign) -> list[ContactTrouble]:

@@ -8,8 +8,10 @@ from sqlalchemy.orm import Session
 
 from ledger.acts import Act
 from ledger.campaigns import contacts_of, record_decision
+from ledger.facts import load_obligations
 from ledger.outbox import NewMessage, Result, find_message, items_of, plan_messages, record, record_arrival
 from ledger.tables import GONE, CampaignRow, MessageRow, MessageState, PartyRow
+from office.composing import worth_saying
 from office.gate import GIVES_UP_AFTER
 from office.premises import Premises
 from rules.delivery import choose_contact
@@ -125,6 +127,15 @@ def resend(session: Session, premises: Premises, act: Act, message_id: int, grou
     after = {"message": planned.id, "generation": planned.generation}
     _decide(session, act, message, RESENT, grounds, after=after)
     return planned
+
+
+def will_be_superseded(session: Session, message: MessageRow) -> bool:
+    """Whether a waiting mail will not leave, as nothing that it asks for is owed any more."""
+    items = items_of(session, [message.id])[message.id]
+    obligations = {
+        ob.id: ob for ob in load_obligations(session, message.campaign_id, party_ids=[], named_in=[message.id])
+    }
+    return bool(items) and not worth_saying(message.notice, items, obligations)
 
 
 def _successor(session: Session, message: MessageRow) -> MessageRow | None:
