@@ -62,7 +62,7 @@ def release(*, campaign: str | None = None, lane: str | None = None, grounds: st
     leaves = "what waits leaves with `muster run deliver`, or by itself where `muster serve` runs"
     if behind:
         others = waiting - behind.total()
-        leaves = f"of what waits, {others} may leave" if others else "no mail leaves yet"
+        leaves = f"of what waits, the fence lets {others} through" if others else "no mail leaves yet"
     say(f"released: {scope}{back}; {leaves}")
     say_what_the_fence_holds(behind)
     _print_holds(house)

@@ -115,7 +115,7 @@ def test_serving_ends_in_order_when_it_is_told_to(house: Path, tmp_path: Path) -
         text=True,
     )  # fmt: skip
     assert serving.stdout is not None
-    assert "looking for mail to send every 2 s" in serving.stdout.readline()
+    assert serving.stdout.readline() == "looking for mail to send every 2 s; times of Asia/Shanghai; Ctrl-C ends\n"
     deadline = time.monotonic() + 30
     while not (tmp_path / "var" / "ledger.db").exists() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -46,7 +46,7 @@ def test_lists_name_the_fence_and_count_what_it_holds(door: Door) -> None:
 def test_lifting_a_hold_promises_no_mail_that_the_fence_holds(door: Door, desk: Desk) -> None:
     door("hold", "--campaign", KEY, "--grounds", "先停")
     said = door("release", "--campaign", KEY, "--grounds", "已查明")[1]
-    assert "of what waits, 1 may leave" in said
+    assert "of what waits, the fence lets 1 through" in said
     assert f"behind the fence of {KEY}: 2; no such mail leaves before {COMMAND}" in said
     with desk.house.ledger.writing() as session:
         free = MessageRow.id == mail_of(desk, "BH025", "reminder").id

@@ -4,25 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from definition.loading import LoadedCampaign
-from ledger.tables import IntakeRow
+from ledger.campaigns import mark_contact_bad
+from ledger.tables import ContactRow, IntakeRow
 from mail.parsing import parse_mail
 from tests.cli.conftest import Door
 from tests.office.test_mailbook import LAUNCH, LOST, answered, launched
-from tests.office.test_office import Desk, local
-
-
-def test_what_a_stranger_wrote_is_shown_to_the_letter(door: Door, desk: Desk) -> None:
-    with desk.house.ledger.writing() as session:
-        row = IntakeRow(
-            mailbox="m", uid="1", raw_sha256="", size=0, received_at=LAUNCH, as_of=LAUNCH, recorded_at=LAUNCH
-        )
-        row.state, row.subject, row.problems = "queued", "[/x] [red]回复[0]", []
-        session.add(row)
-    status, said, _ = door("queue")
-    assert status == 0
-    assert "[/x] [red]回复[0]" in said
+from tests.office.test_office import KEY, Desk, act, local
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +24,9 @@ def desk(cast: LoadedCampaign, tmp_path_factory: pytest.TempPathFactory) -> Iter
         opened.receive(
             local(5, 28, 16), "BH025", "表.xlsx", b"no workbook", sender="who@else.example", to="muster@office.example"
         )
+        with opened.house.ledger.writing() as session:
+            contact = session.scalars(select(ContactRow).where(ContactRow.party_id == opened.party("BH036"))).one()
+            mark_contact_bad(session, act(LAUNCH), contact, "refused: 550 5.1.1 no such user")
         yield opened
 
 
@@ -60,7 +53,25 @@ def test_a_mail_that_came_in_is_shown_and_saved_as_it_came(door: Door, tmp_path:
     assert "there is no incoming mail in-x" in door("mail", "in-x")[2]
 
 
+def test_why_an_address_fails_is_told_in_chinese(door: Door) -> None:
+    said = "".join(door("contacts", KEY, width=300)[1].split())
+    assert "12345678@qq.example：对方邮件服务器拒收，答复：“5505.1.1nosuchuser”" in said
+
+
 def test_the_audit_trail_is_in_the_campaign_s_local_time(door: Door) -> None:
-    shown = door("audit", "BH001")[1]
-    assert "audit trail of BH001, times of Asia/Shanghai" in shown
+    shown = " ".join(door("audit", "BH036")[1].split())
+    assert "audit trail of BH036, times of Asia/Shanghai" in shown
+    assert "2020-05-27 15:00" in shown
     assert "UTC" not in shown
+
+
+def test_what_a_stranger_wrote_is_shown_to_the_letter(door: Door, desk: Desk) -> None:
+    with desk.house.ledger.writing() as session:
+        row = IntakeRow(
+            mailbox="m", uid="1", raw_sha256="", size=0, received_at=LAUNCH, as_of=LAUNCH, recorded_at=LAUNCH
+        )
+        row.state, row.subject, row.problems = "queued", "[/x] [red]回复[0]", []
+        session.add(row)
+    status, said, _ = door("queue")
+    assert status == 0
+    assert "[/x] [red]回复[0]" in said
