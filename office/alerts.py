@@ -66,7 +66,7 @@ def alert_lines(session: Session, campaign: CampaignRow, detail: Mapping[str, An
         lane = topic.removeprefix("lane:")
         return Alert(
             headline=wording.ALERT["lane"].format(lane=lane),
-            lines=(str(detail.get("said", "")),),
+            lines=(wording.ANSWERED.format(said=detail.get("said", "")),),
             remedy=wording.ALERT_REMEDY["lane"].format(lane=lane),
         )
     troubles = contact_troubles(session, campaign.id)

@@ -1,6 +1,6 @@
 """Composing: from a claimed message and the facts of the moment to the bytes that leave."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -39,6 +39,13 @@ WHY = {
     "summary": "您收到本邮件，是因为贵办公室牵头本次活动。",
     "closing": "您收到本邮件，是因为贵单位在本次活动的报送单位名单中。",
 }
+
+
+def worth_saying(notice: str, items: Sequence[Item], obligations: Mapping[int, Obligation]) -> Sequence[Item]:
+    """Return the items still worth saying: of a chase, those owed by the instant it was planned for."""
+    if notice not in CHASES:
+        return items
+    return [item for item in items if is_owed(ob := obligations[item.obligation_id]) and ob.due == item.due_at]
 
 
 class Composer:
@@ -84,18 +91,13 @@ class Composer:
         unknown = self._of_party.keys() - self._parties.keys()
         self._parties |= party_names(self._session, self._row.id, unknown) if unknown else {}
 
-    def items(self, message: Waiting) -> tuple[list[Item], list[Item]]:
+    def items(self, message: Waiting) -> tuple[Sequence[Item], Sequence[Item]]:
         """Return the items of a message, and those of them still worth saying.
 
-        Of a chase, those still owed under the due instant it was planned for. A message like one looked at before
-        has none to drop, and gives none.
+        A message like one looked at before has none to drop, and gives none.
         """
         named = self._items.get(message.id, [])
-        if message.notice not in CHASES:
-            return named, named
-        return named, [
-            item for item in named if is_owed(ob := self.obligations[item.obligation_id]) and ob.due == item.due_at
-        ]
+        return named, worth_saying(message.notice, named, self.obligations)
 
     def compose(self, message: Waiting, live: Sequence[Item], to: Address, dated_at: datetime) -> Composed:
         """Return a message composed for a contact.

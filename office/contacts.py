@@ -10,8 +10,11 @@ from sqlalchemy.orm import Session
 from definition.loading import LoadedCampaign
 from ledger.facts import Address, contacts_by_party
 from ledger.tables import ContactRow, PartyKind, PartyRow
+from office import wording
 from rules.addresses import ADDRESS
 
+AT_ONCE = 1000  # parties whose contacts are fetched together
+NO_ADDRESS = "no e-mail address"  # on record where a roster has something else
 MANY_SOFT = 3  # soft bounces in a row after which somebody should ask
 
 
@@ -66,11 +69,27 @@ def _line(party: PartyRow, contacts: Sequence[Address]) -> ContactTrouble:
         trouble=shaky if working else Trouble.UNREACHED,
         written_to=working[0].address if working else "",
         failing=tuple(
-            [f"{c.address or '（无地址）'}: {c.bad_reason}" for c in bad]
-            + [f"{c.address}: {c.soft_bounces} × {c.soft_reason}" for c in working if c.soft_bounces >= MANY_SOFT]
+            [_failing(c.address, wording.cause_text(c.bad_reason)) for c in bad]
+            + [_failing(c.address, _soft(c)) for c in working if c.soft_bounces >= MANY_SOFT]
         ),
         phones=tuple(dict.fromkeys(c.phone for c in contacts if c.phone)),
     )
+
+
+def _failing(address: str, cause: str) -> str:
+    return f"{address}：{cause}" if address else wording.NO_ADDRESS
+
+
+def _soft(contact: Address) -> str:
+    return wording.SOFT.format(count=contact.soft_bounces, cause=wording.cause_text(contact.soft_reason))
+
+
+def contacts_of_all(session: Session, party_ids: Sequence[int]) -> dict[int, list[Address]]:
+    """Return the contacts of any number of parties."""
+    found: dict[int, list[Address]] = {}
+    for start in range(0, len(party_ids), AT_ONCE):
+        found |= contacts_by_party(session, party_ids[start : start + AT_ONCE])
+    return found
 
 
 def roster_troubles(loaded: LoadedCampaign) -> list[ContactTrouble]:
@@ -87,7 +106,7 @@ def roster_troubles(loaded: LoadedCampaign) -> list[ContactTrouble]:
                 name=unit.name,
                 trouble=Trouble.REPLACED if working else Trouble.UNREACHED,
                 written_to=working[0] if working else "",
-                failing=tuple(f"{address}: no e-mail address" for address in failing),
+                failing=tuple(_failing(address, wording.cause_text(NO_ADDRESS)) for address in failing),
                 phones=tuple(dict.fromkeys(c.phone for c in unit.contacts if c.phone)),
             )
         )

@@ -13,9 +13,10 @@ from ledger.facts import Address, contacts_by_party
 from ledger.outbox import Waiting
 from ledger.senders import LaneStand
 from ledger.tables import CampaignRow, CampaignState, MailClass
+from office import fence
 from office.premises import Premises
 from office.rulebook import Rulebook
-from rules.delivery import Unsent, choose_contact, in_window, is_allowed
+from rules.delivery import Unsent, choose_contact, in_window
 from rules.lanes import Allowance, Lane, LanePace, allowance, lane_of
 
 HORIZON = timedelta(seconds=30)  # how far ahead a claim uses up a lane's rate: a slow lane holds up no other
@@ -99,8 +100,7 @@ class Gate:
         """Return why a message has to wait: hold, fence, window, cap."""
         if senders.is_held(self._held, self._campaign.key):
             return Unsent.HELD
-        allowed = self._campaign.live or self._premises.rehearsal
-        if not allowed and not is_allowed(contact.address, self._premises.allow_list):
+        if fence.holds(self._campaign, self._premises, contact.address):
             return Unsent.FENCED
         if message.mail_class == MailClass.REPLY:
             return None

@@ -24,6 +24,7 @@ from ledger.campaigns import (
 )
 from ledger.errors import AlreadyRecorded
 from ledger.tables import CampaignRow, ContactRow, MessageRow, ObligationRow, PartyKind, PartyRow
+from office.contacts import NO_ADDRESS
 from office.premises import Premises
 from office.rulebook import Rulebook, open_book, owed_by_unit
 from rules.addresses import ADDRESS
@@ -119,7 +120,7 @@ def _party(unit: Unit) -> NewParty:
             name=c.name,
             address=c.address,
             phone=c.phone,
-            bad_reason="" if ADDRESS.fullmatch(c.address) else "no e-mail address",
+            bad_reason="" if ADDRESS.fullmatch(c.address) else NO_ADDRESS,
         )
         for c in unit.contacts
         if c.address or c.phone

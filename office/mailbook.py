@@ -60,6 +60,7 @@ class MailList:
 
     lines: tuple[MailLine, ...]
     matching: int
+    zones: tuple[str, ...]  # of the times in it
 
     @property
     def campaigns(self) -> int:
@@ -98,6 +99,7 @@ def list_mails(
     return MailList(
         lines=tuple(_line(message, party, of) for message, party, of in reversed(newest)),
         matching=session.scalars(count.where(*wanted)).one(),
+        zones=tuple(dict.fromkeys(rulebook_of(of).zone.key for _, _, of in reversed(newest))),
     )
 
 
@@ -307,11 +309,15 @@ def bytes_of(session: Session, premises: Premises, message_id: int) -> Bytes | s
     message = find_message(session, message_id)
     if message.raw_sha256 is None:
         return NOT_YET if message.state in WAITING else NEVER
-    chunks = _chunks(premises, message, message.raw_sha256)
+    return bytes_as_shown(_chunks(premises, message, message.raw_sha256), message.raw_sha256)
+
+
+def bytes_as_shown(chunks: tuple[bytes, ...], sha256: str) -> Bytes:
+    """Return a mail's bytes with what stands in them, fit for a terminal."""
     mail = parse_mail(b"".join(chunks))
     return Bytes(
         chunks=chunks,
-        sha256=message.raw_sha256,
+        sha256=sha256,
         text=ALL_BUT_BREAKS.sub("", mail.text.replace("\r\n", "\n")).strip("\n"),
         attachments=tuple((one_line(a.file_name), len(a.content)) for a in mail.attachments),
     )

@@ -18,7 +18,7 @@ from rules.lanes import DEFAULT, Lane
 class Premises:
     """Ledger, file store, templates, and the names under which the office sends and receives.
 
-    ``open_fence`` lets mail leave to any address without `go-live`; only a rehearsal opens it.
+    ``rehearsal`` lets mail leave to any address without `go-live`.
     """
 
     ledger: Ledger

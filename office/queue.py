@@ -1,6 +1,7 @@
 """What waits for a person, and what was done about a unit."""
 
 import json
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,16 +11,16 @@ from ledger.errors import UnknownCampaign, UnknownParty
 from ledger.outbox import ambiguous
 from ledger.tables import AuditRow, CampaignRow, IntakeRow, IntakeState, PartyRow
 from office.contacts import ContactTrouble, contact_troubles, roster_troubles
+from office.incoming import number_of
 from office.launching import load
 from office.mailbook import DASH, local, one_line
 from office.premises import Premises
-from office.rulebook import rulebook_of
 
 SHOWN = 160
 
 
-def waiting_for_a_person(session: Session) -> list[tuple[str, ...]]:
-    """Return the mails in the staff queue, oldest first, as lines of text."""
+def waiting_for_a_person(session: Session, zone: ZoneInfo) -> list[tuple[str, ...]]:
+    """Return the incoming mails in the staff queue, oldest first, as lines of text with times of a zone."""
     query = (
         select(IntakeRow, CampaignRow.key, PartyRow.code, PartyRow.name)
         .outerjoin(CampaignRow, CampaignRow.id == IntakeRow.campaign_id)
@@ -29,8 +30,8 @@ def waiting_for_a_person(session: Session) -> list[tuple[str, ...]]:
     )
     return [
         (
-            str(row.id),
-            f"{row.received_at:%Y-%m-%d %H:%M}",
+            number_of(row),
+            local(row.received_at, zone),
             key or "—",
             f"{code} {name}" if code else "—",
             row.kind,
@@ -42,19 +43,18 @@ def waiting_for_a_person(session: Session) -> list[tuple[str, ...]]:
     ]
 
 
-def ambiguous_mails(session: Session) -> list[tuple[str, ...]]:
-    """Return the mails of which nobody can tell whether they left, oldest first, as lines of text."""
+def ambiguous_mails(session: Session, zone: ZoneInfo) -> list[tuple[str, ...]]:
+    """Return the mails of which nobody can tell whether they left, oldest first, as lines with times of a zone."""
     lines: list[tuple[str, ...]] = []
     for message in ambiguous(session):
         party = session.get_one(PartyRow, message.party_id)
-        campaign = session.get_one(CampaignRow, message.campaign_id)
         tried_at = message.sent_as_of or message.as_of
         lines.append(
             (
                 str(message.id),
                 f"{party.code} {party.name}",
                 message.notice,
-                local(tried_at, rulebook_of(campaign).zone),
+                local(tried_at, zone),
                 message.address or DASH,
                 one_line(message.reason),
             )
@@ -81,8 +81,8 @@ def contact_work(premises: Premises, campaign: str) -> list[ContactTrouble]:
             return roster_troubles(loaded)
 
 
-def trail_of(session: Session, code: str, campaign: str | None) -> list[tuple[str, ...]]:
-    """Return the audit entries of a unit, as lines of text.
+def trail_of(session: Session, code: str, campaign: str | None, zone: ZoneInfo) -> list[tuple[str, ...]]:
+    """Return the audit entries of a unit, as lines of text with times of a zone.
 
     Raises:
         UnknownParty: no campaign has a unit of that code.
@@ -98,7 +98,7 @@ def trail_of(session: Session, code: str, campaign: str | None) -> list[tuple[st
     return [
         (
             str(row.seq),
-            f"{row.as_of:%Y-%m-%d %H:%M}",
+            local(row.as_of, zone),
             row.actor,
             row.verb,
             json.dumps(row.detail, ensure_ascii=False)[:SHOWN],

@@ -9,6 +9,13 @@ from office.rulebook import Rulebook
 from rules.rates import Totals
 
 NOTICES = tuple(WHY)
+TROUBLE = "；".join(
+    (
+        wording.TROUBLE["unreached"],
+        f"duty@unit.example：{wording.cause_text('refused: 550 5.1.1 no such user')}",
+        "电话 022-00000000",
+    )
+)
 TOTALS = Totals(owed=285, reported=270, on_time=262, late=8, returned=3, missing=12, queried=2)
 
 
@@ -54,7 +61,7 @@ def sample_context(book: Rulebook, notice: str, reply_address: str, at: datetime
         tally=(tally_row("合计", TOTALS),),
         alert=Alert(
             headline=wording.ALERT["contacts"].format(count=1),
-            lines=("SAMPLE 某某街道办事处：没有可用的邮箱，请电话联系；电话 022-00000000",),
+            lines=(f"SAMPLE 某某街道办事处：{TROUBLE}",),
             remedy=wording.ALERT_REMEDY["contacts"],
         ),
         rung_text="主管",

@@ -8,8 +8,10 @@ from sqlalchemy.orm import Session
 
 from ledger.acts import Act
 from ledger.campaigns import contacts_of, record_decision
+from ledger.facts import load_obligations
 from ledger.outbox import Result, find_message, items_of, plan_messages, record, record_arrival
 from ledger.tables import GONE, CampaignRow, DecisionRow, MessageRow, MessageState, PartyRow
+from office.composing import worth_saying
 from office.gate import GIVES_UP_AFTER
 from office.generations import next_generation
 from office.premises import Premises
@@ -121,6 +123,15 @@ def resent_mails(session: Session, campaign_id: int) -> frozenset[int]:
     """Return the mails of a campaign that staff had written anew."""
     query = select(DecisionRow.after).where(DecisionRow.campaign_id == campaign_id, DecisionRow.kind == RESENT)
     return frozenset(after["message"] for after in session.scalars(query))
+
+
+def will_be_superseded(session: Session, message: MessageRow) -> bool:
+    """Whether a waiting mail will not leave, as nothing that it asks for is owed any more."""
+    items = items_of(session, [message.id])[message.id]
+    obligations = {
+        ob.id: ob for ob in load_obligations(session, message.campaign_id, party_ids=[], named_in=[message.id])
+    }
+    return bool(items) and not worth_saying(message.notice, items, obligations)
 
 
 def _successor(session: Session, message: MessageRow) -> MessageRow | None:

@@ -1,7 +1,6 @@
 """Stops: sending held and released by staff, over everything, a campaign or a lane; and how the lanes stand."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -11,12 +10,12 @@ from sqlalchemy.orm import Session
 
 from ledger import senders
 from ledger.acts import Act
-from ledger.facts import Address, contacts_by_party
 from ledger.outbox import requeue_held
 from ledger.senders import EVERYTHING, Hold, LaneStand, holds_in_force, scope_of_campaign, scope_of_lane
 from ledger.tables import CampaignRow, MessageRow, MessageState
 from ledger.tables.messages import WAITS
 from office import wording
+from office.contacts import contacts_of_all
 from office.gate import scopes_of
 from office.mailbook import one_line
 from office.premises import Premises
@@ -25,7 +24,6 @@ from rules.delivery import choose_contact
 from rules.lanes import Lane, lane_of, pace_at
 
 HOME = ZoneInfo("Asia/Shanghai")  # where no campaign has said where it is
-AT_ONCE = 1000  # parties whose contacts are fetched together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,20 +134,13 @@ def _waiting_by_lane(session: Session, premises: Premises) -> Counter[str]:
     """Count what waits by the lane in which it would go now; what has nobody to go to is in none."""
     query = select(MessageRow.party_id, MessageRow.notice, func.count()).where(text(WAITS))
     rows = session.execute(query.group_by(MessageRow.party_id, MessageRow.notice)).all()
-    contacts = _contacts(session, sorted({party_id for party_id, _, _ in rows}))
+    contacts = contacts_of_all(session, sorted({party_id for party_id, _, _ in rows}))
     waiting: Counter[str] = Counter()
     for party_id, notice, count in rows:
         to = choose_contact(contacts[party_id], notice)
         if to is not None:
             waiting[lane_of(to.address, premises.lanes).name] += count
     return waiting
-
-
-def _contacts(session: Session, party_ids: Sequence[int]) -> dict[int, list[Address]]:
-    found: dict[int, list[Address]] = {}
-    for start in range(0, len(party_ids), AT_ONCE):
-        found |= contacts_by_party(session, party_ids[start : start + AT_ONCE])
-    return found
 
 
 def stops_in_words(session: Session, premises: Premises, campaign: str) -> tuple[str, ...]:
@@ -168,7 +159,8 @@ def scope_in_words(scope: str) -> str:
     return wording.STOP[kind].format(name=name)
 
 
-def zone_of_house(session: Session) -> ZoneInfo:
-    """Return the zone in which staff read the clock: that of the campaign launched last."""
-    row = session.scalar(select(CampaignRow).order_by(CampaignRow.id.desc()).limit(1))
+def zone_of_house(session: Session, campaign: str | None = None) -> ZoneInfo:
+    """Return the zone in which staff read the clock: that of the campaign, or of the one launched last."""
+    query = select(CampaignRow).order_by(CampaignRow.id.desc()).limit(1)
+    row = session.scalar(query if campaign is None else query.where(CampaignRow.key == campaign))
     return rulebook_of(row).zone if row is not None else HOME

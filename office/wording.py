@@ -98,10 +98,22 @@ ALERT = {
     "lane": "发往“{lane}”通道的邮件已暂停",
 }
 ALERT_REMEDY = {
-    "contacts": "请电话核实并更正联系人；在更正之前，没有可用邮箱的单位收不到通知和提醒。",
+    "contacts": "请电话联系这些单位，核对邮箱；没有可用邮箱的单位收不到通知和提醒，可请其电话报送，"
+    "由办公室用 muster hand-in 代为录入。需要更正联系人的，请告知系统运维人员办理。",
     "lane": "对方服务器以策略为由拒收，地址本身无误。请先查明原因（发信信誉、内容、SPF/DKIM 等），"
-    "解决后执行 muster release --lane {lane} --grounds “原因”，暂停的邮件会继续发出。",
+    '解决后执行 muster release --lane {lane} --grounds "原因"，暂停的邮件会继续发出。',
 }
+ANSWERED = "对方邮件服务器的答复：“{said}”"
+# Why an address fails, by how the record of it begins. What a mail server said is quoted, our own words are not.
+CAUSE = {
+    "refused": "对方邮件服务器拒收，答复：“{said}”",
+    "hard": "邮件被退回，退信说明：“{said}”",
+    "soft": "邮件被退回，退信说明：“{said}”",
+    "cannot be written to": "地址或联系人姓名中有邮件不能使用的字符",
+    "no e-mail address": "不是有效的邮箱地址",
+}
+NO_ADDRESS = "没有登记邮箱"
+SOFT = "已被退回 {count} 次，最近一次：{cause}"
 
 PROGRESS = "本次发信进度"
 UNNAMED = "（未命名附件）"
@@ -138,6 +150,12 @@ def overdue_text(due: datetime | None, as_of: datetime, zone: ZoneInfo) -> str:
         return ""
     days = (as_of.astimezone(zone).date() - stated(due, zone).day).days
     return f"已逾期{days}天" if days else "已逾期"
+
+
+def cause_text(reason: str) -> str:
+    """Return why an address fails, for staff, from the record of it; what is not known there is quoted."""
+    kind, _, said = reason.partition(": ")
+    return CAUSE[kind].format(said=said.strip()) if kind in CAUSE else f"“{reason}”"
 
 
 def rate_text(rate: float | None) -> str:

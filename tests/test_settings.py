@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from cli import main
+from cli.app import main
 from settings import LANES, Settings, settings
 
 

@@ -47,6 +47,7 @@ from office.premises import Premises
 from office.queue import waiting_for_a_person
 from office.rulebook import Rulebook
 from office.settling import resend
+from office.stops import HOME
 from rehearsal.envelopes import Outgoing, build
 from rehearsal.post_office import delivery_report
 from rules.forms import Checked, Figure, Finding, FindingCode, Severity
@@ -137,7 +138,7 @@ def last_mail(desk: Desk) -> IntakeRow:
 
 def waiting(desk: Desk) -> list[tuple[str, ...]]:
     with desk.house.ledger.reading() as session:
-        return waiting_for_a_person(session)
+        return waiting_for_a_person(session, HOME)
 
 
 def troubles(desk: Desk) -> list[ContactTrouble]:

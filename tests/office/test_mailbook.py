@@ -25,6 +25,7 @@ from office.premises import Premises
 from office.queue import ambiguous_mails, contact_work
 from office.rulebook import Rulebook
 from office.skeletons import LostBytesError
+from office.stops import HOME
 from rehearsal.clerk import Manner
 from rules.lanes import Lane
 from rules.replies import Blame
@@ -306,7 +307,7 @@ def test_mail_that_may_have_left_is_listed_for_a_person(desk: Desk) -> None:
     answered(desk, LAUNCH, {"BH001": LOST})
     mail = mail_of(desk, "BH001")
     with desk.house.ledger.reading() as session:
-        [(number, unit, notice, when, address, said)] = ambiguous_mails(session)
+        [(number, unit, notice, when, address, said)] = ambiguous_mails(session, HOME)
     assert (number, notice, when) == (str(mail.id), "launch", "2020-05-27 15:00")
     assert (unit[:5], address, said) == ("BH001", "duty@bureau.example", "the relay closed the connection")
     facts = dict(seen(desk, mail.id).facts)

@@ -31,6 +31,7 @@ from office.planning import plan_step
 from office.premises import Premises
 from office.queue import waiting_for_a_person
 from office.rulebook import Rulebook
+from office.stops import HOME
 from office.timetable import outlook, plan_of_month
 from rehearsal.clerk import Manner, fill_form
 from rehearsal.envelopes import Outgoing, build
@@ -201,7 +202,7 @@ def test_another_unit_s_form_is_named_and_waits_for_a_person(desk: Desk) -> None
     with desk.house.ledger.reading() as session:
         row = session.scalars(select(IntakeRow)).one()
         assert row.problems == ["表.xlsx：这份表格是发给其他单位的，请使用本单位收到的空表填报。"]
-        assert len(waiting_for_a_person(session)) == 1
+        assert len(waiting_for_a_person(session, HOME)) == 1
 
 
 @pytest.mark.parametrize("name", ["活动方案.docx", "某单位活动综合情况（定稿）.pdf"])
@@ -236,7 +237,7 @@ def test_foreign_mail_is_queued_with_its_files_and_not_answered(desk: Desk) -> N
     )
     assert (dict(done.mails), dict(done.answers)) == ({}, {})
     with desk.house.ledger.reading() as session:
-        assert [row[4] for row in waiting_for_a_person(session)] == ["unmatched"]
+        assert [row[4] for row in waiting_for_a_person(session, HOME)] == ["unmatched"]
         assert session.scalars(select(FileRow.name)).all() == ["广告.pdf"]
 
 
@@ -256,7 +257,7 @@ def test_a_mail_that_breaks_our_code_waits_for_a_person_and_stops_nobody(
     done = desk.receive(local(5, 28, 10), "BH001", "表.xlsx", desk.form_of("BH001", "plan"))
     assert dict(done.mails) == {"hand_in": 1}
     with desk.house.ledger.reading() as session:
-        reasons = [row[7] for row in waiting_for_a_person(session)]
+        reasons = [row[7] for row in waiting_for_a_person(session, HOME)]
     assert "could not be read: RuntimeError: boom" in reasons
 
 

@@ -9,9 +9,11 @@ import pytest
 
 from definition.loading import LoadedCampaign
 from ledger import audit, senders
+from ledger.campaigns import find_campaign
 from ledger.errors import UnknownHold
 from ledger.outbox import Result, attempts_of, record
 from ledger.tables import MessageRow, MessageState
+from office.alerts import alert_lines
 from office.stops import HOME, LaneView, hold, lanes_now, release, scope_of, stops_in_words, zone_of_house
 from rules.lanes import Lane, LanePace
 from tests.office.test_mailbook import LANES, LAUNCH, LOST, UNWELCOME, answered, launched, mail_of
@@ -175,3 +177,11 @@ def test_staff_read_the_clock_of_the_campaign_launched_last(desk: Desk) -> None:
     with desk.house.ledger.reading() as session:
         assert zone_of_house(session).key == HOME.key == "Asia/Shanghai"
     assert [lane.name for lane in LANES] == list(lanes(desk))
+
+
+def test_the_alert_about_a_lane_quotes_what_the_provider_said(desk: Desk) -> None:
+    with desk.house.ledger.reading() as session:
+        campaign = find_campaign(session, KEY)
+        alert = alert_lines(session, campaign, {"topic": "lane:tencent", "said": "554 5.7.1 SPF failed"})
+    assert alert.lines == ("对方邮件服务器的答复：“554 5.7.1 SPF failed”",)
+    assert 'muster release --lane tencent --grounds "原因"' in alert.remedy

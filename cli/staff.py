@@ -1,0 +1,120 @@
+"""Commands of the staff's day: what waits, who must be telephoned, handing in for a unit, the audit trail."""
+
+from pathlib import Path
+
+from cli.desk import Refused, act, moment_of, premises, zone_of_campaign
+from cli.leaving import when_answer_leaves
+from cli.showing import say, table, times_of
+
+
+def queue() -> None:
+    """List what waits for a person: mails that could not be placed or read, and mails to units that may have left."""
+    from office.queue import ambiguous_mails, waiting_for_a_person  # noqa: PLC0415
+    from office.stops import zone_of_house  # noqa: PLC0415
+
+    house = premises()
+    with house.ledger.reading() as session:
+        zone = zone_of_house(session)
+        rows, lost = waiting_for_a_person(session, zone), ambiguous_mails(session, zone)
+    columns = ("id", "received", "campaign", "unit", "kind", "from", "subject", "why")
+    table(columns, rows, title=f"staff queue: mails that could not be placed or read, {times_of(zone.key)}")
+    say(f"{len(rows)} waiting")
+    if rows:
+        say(
+            "mails that came in: `muster mail in-ID` shows one, --eml FILE saves it with its files; then hand in "
+            "for the unit: `muster hand-in CAMPAIGN UNIT FILE… --received TIME --grounds …`. "
+            "These rows cannot be closed yet: they stay on the list"
+        )
+    if lost:
+        title = f"mails to units that may have left, or not, {times_of(zone.key)}"
+        table(("id", "unit", "notice", "when", "address", "last word"), lost, title=title)
+        say(f"{len(lost)} to be settled: `muster mail ID`, then `muster settle ID --as sent|again --grounds …`")
+
+
+def contacts(campaign: str) -> None:
+    """List the units whose contacts need a person: those that no mail reaches first.
+
+    Args:
+        campaign: the campaign's key; before its launch its folder is looked at.
+
+    """
+    from office import wording  # noqa: PLC0415
+    from office.contacts import Trouble  # noqa: PLC0415
+    from office.queue import contact_work  # noqa: PLC0415
+
+    found = contact_work(premises(), campaign)
+    rows = [
+        (t.code, t.name, wording.TROUBLE[t.trouble], t.written_to or "—", "\n".join(t.failing), "\n".join(t.phones))
+        for t in found
+    ]
+    table(("代码", "单位", "情况", "现写往", "失效的地址", "电话"), rows)
+    kinds = {trouble: sum(t.trouble is trouble for t in found) for trouble in Trouble}
+    counted = "".join(f"; {wording.TROUBLE[trouble]} {count}" for trouble, count in kinds.items() if count)
+    say(f"{len(found)} to be looked at{counted}")
+
+
+def hand_in(campaign: str, unit: str, *files: Path, received: str, grounds: str, channel: str = "phone") -> None:
+    """Hand in for a unit that called, came, or sent paper.
+
+    Args:
+        campaign: the campaign's key.
+        unit: the unit's code.
+        files: what it handed in.
+        received: the true moment, such as 2020-06-01T10:00; local unless it has an offset.
+        grounds: who called or came, and what was agreed; kept in the audit trail.
+        channel: phone, paper or person.
+
+    """
+    from office.handin import IncomingFile, hand_in_on_behalf  # noqa: PLC0415
+
+    if channel not in ("phone", "paper", "person"):
+        raise Refused(f"channel {channel!r}; use phone, paper or person")
+    if not files:
+        raise Refused("name at least one file: what the unit handed in")
+    moment = moment_of(received, zone_of_campaign(campaign))
+    assert moment is not None  # noqa: S101  received is required
+    for missing in (path for path in files if not path.is_file()):
+        raise Refused(f"there is no file {missing}; name the files that {unit} handed in")
+    incoming = tuple(IncomingFile(name=path.name, content=path.read_bytes()) for path in files)
+    house = premises()
+    with house.ledger.writing() as session:
+        taken = hand_in_on_behalf(
+            session, house, act(), campaign, unit, incoming, channel=channel, received_at=moment, grounds=grounds
+        )
+        leaves = when_answer_leaves(session, house, campaign)
+    for problem in taken.problems:
+        say(problem)
+    answer = f"; the answer is planned: {leaves}" if taken.notice else ""
+    known = "" if taken.recorded or taken.problems else " (handed in before, byte for byte)"
+    say(f"{taken.recorded} recorded{known}{answer}")
+    if taken.problems:
+        raise SystemExit(1)
+
+
+def audit(unit: str | None = None, *, campaign: str | None = None, verify: bool = False) -> None:
+    """Show the audit trail of a unit, or --verify the whole chain.
+
+    Args:
+        unit: the unit's code.
+        campaign: the campaign's key, where a unit takes part in several.
+        verify: walk the chain from its first entry; exits 1 at the first that does not fit.
+
+    """
+    from ledger import audit as trail  # noqa: PLC0415
+    from office.queue import trail_of  # noqa: PLC0415
+    from office.stops import zone_of_house  # noqa: PLC0415
+
+    house = premises()
+    with house.ledger.reading() as session:
+        if verify:
+            verdict = trail.verify(session)
+            if verdict.fault:
+                raise Refused(f"the audit trail does not verify: {verdict.fault}")
+            say(f"the audit trail verifies: {verdict.entries} entries, last hash {verdict.head}")
+            return
+        if unit is None:
+            raise Refused("name a unit's code, or --verify")
+        zone = zone_of_house(session, campaign)
+        rows = trail_of(session, unit, campaign, zone)
+    title = f"audit trail of {unit}, {times_of(zone.key)}"
+    table(("entry", "as of", "who", "what", "detail"), rows, title=title)
