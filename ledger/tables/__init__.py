@@ -4,23 +4,27 @@ from ledger.tables.audit import AuditRow
 from ledger.tables.base import Base, Written
 from ledger.tables.campaigns import CampaignRow, CampaignState, ContactRow, DeliverableRow, PartyKind, PartyRow
 from ledger.tables.delivery import HoldRow, LaneRow, SenderRow, SlotRow
-from ledger.tables.desk import ApprovalRow, DecisionRow, RequestRow
+from ledger.tables.desk import ApprovalRow, CallRow, DecisionRow, EventRow, RequestRow
 from ledger.tables.intake import IntakeKind, IntakeRow, IntakeState
 from ledger.tables.messages import GONE, UNTOLD, AttemptRow, ItemRow, MailClass, MessageRow, MessageState
-from ledger.tables.obligations import FigureRow, FileRow, FindingRow, ObligationRow, SubmissionRow
+from ledger.tables.obligations import AnswerRow, DraftRow, FigureRow, FileRow, FindingRow, ObligationRow, SubmissionRow
 
 __all__ = [
     "GONE",
     "UNTOLD",
+    "AnswerRow",
     "ApprovalRow",
     "AttemptRow",
     "AuditRow",
     "Base",
+    "CallRow",
     "CampaignRow",
     "CampaignState",
     "ContactRow",
     "DecisionRow",
     "DeliverableRow",
+    "DraftRow",
+    "EventRow",
     "FigureRow",
     "FileRow",
     "FindingRow",

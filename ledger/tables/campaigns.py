@@ -54,6 +54,7 @@ class PartyRow(Written, Base):
     superior_id: Mapped[int | None] = mapped_column(ForeignKey("parties.id"))
     joined_at: Mapped[datetime]
     left_at: Mapped[datetime | None]
+    link_epoch: Mapped[int] = mapped_column(default=0, server_default="0")  # raised to revoke all its links
 
 
 class ContactRow(Written, Base):

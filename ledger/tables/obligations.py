@@ -23,6 +23,7 @@ class ObligationRow(Written, Base):
     due_at: Mapped[datetime | None]
     chase_from: Mapped[datetime]
     exempt_at: Mapped[datetime | None]
+    original_at: Mapped[datetime | None]  # when the sealed original on paper came, where one is asked for
 
 
 class SubmissionRow(Written, Base):
@@ -88,3 +89,25 @@ class FigureRow(Written, Base):
     text: Mapped[str | None] = mapped_column(String(4000))
     sheet: Mapped[str] = mapped_column(String(100))
     cell: Mapped[str] = mapped_column(String(16))
+
+
+class AnswerRow(Written, Base):
+    """What became of a finding that asked: its proposed value confirmed, or another given, or the matter explained."""
+
+    __tablename__ = "answers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    finding_id: Mapped[int] = mapped_column(ForeignKey("findings.id"), unique=True)
+    actor: Mapped[str] = mapped_column(String(100))
+    number: Mapped[float | None] = mapped_column(Numeric(20, 4, asdecimal=False))
+    text: Mapped[str] = mapped_column(String(1000), default="")
+
+
+class DraftRow(Written, Base):
+    """What a unit has typed into a web form and not handed in yet: one draft an obligation."""
+
+    __tablename__ = "drafts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    obligation_id: Mapped[int] = mapped_column(ForeignKey("obligations.id"), unique=True)
+    entries: Mapped[dict[str, Any]]  # text as typed, by "row.column"
