@@ -170,7 +170,7 @@ def _counts_of_mail(accounts: Accounts, counted: Mapping[str, int], listed: int)
             look="the folder mails/ beside muster mails",
         ),
         _check(
-            f"Mails after whose final dot the post office hung up: {lost}; listed for staff, and not sent again: {listed}.",
+            f"Mails after whose final dot the post office hung up: {lost}; listed for staff, not sent again: {listed}.",
             expected={"may have left": lost, "listed": lost},
             found={"may have left": doubtful, "listed": listed},
             look="muster queue, and muster mails --state ambiguous",
