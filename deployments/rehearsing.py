@@ -27,7 +27,7 @@ FATES = {
     "sent": "sent, and not returned",
     "bounced": "taken, and returned later",
     "ambiguous": "may have left or not: see muster queue",
-    "refused": "refused; the next contact was written to",
+    "refused": "refused (the next contact is written to)",
     "superseded": "never sent, as nothing was left to say",
     "expired": "never sent, as out of date",
 }

@@ -22,6 +22,7 @@ from sqlalchemy import (
     insert,
     literal,
     null,
+    or_,
     select,
     text,
 )
@@ -108,8 +109,8 @@ def plan_reminders(
             "moment": c.rung.moment if c.rung else None,
             "expires_at": c.rung.expires if c.rung else None,
             "skip": c.skip,
-            "spares_after": c.spares.after,
-            "spares_before": c.spares.before,
+            "spares_after": c.spares.after if c.spares else None,
+            "spares_before": c.spares.before if c.spares else None,
         }
         for c in classes
     ]
@@ -132,7 +133,7 @@ def plan_reminders(
         _submissions.c.obligation_id == _obligations.c.id,
         _submissions.c.state == SubmissionState.RETURNED.value,
         _submissions.c.as_of > _classes.c.spares_after,
-        _submissions.c.as_of < _classes.c.spares_before,
+        or_(_classes.c.spares_before.is_(None), _submissions.c.as_of < _classes.c.spares_before),
     )
     verdict = case(
         *_outside(),

@@ -25,7 +25,7 @@ class Skip(StrEnum):
     SAID = "said"  # the rung that is due was said
     EXPIRED = "expired"  # a “before” reminder whose deadline is past
     BEFORE_JOINING = "before_joining"
-    JUST_RETURNED = "just_returned"  # it was told a moment ago what to correct, and there is still time
+    JUST_RETURNED = "just_returned"  # it was told a moment ago what to correct; a later run reminds it
     MAILED_TODAY = "mailed_today"  # one mail per party and occasion: the item waits for tomorrow's
     LADDER_DONE = "ladder_done"
     NOBODY_ABOVE = "nobody_above"  # the unit has no superior on record
@@ -105,19 +105,23 @@ def launches_due(obligations: Iterable[Obligation], said: SaidAt) -> Plan:
 
 
 class Between(NamedTuple):
-    """A time, both ends left out; empty if it ends before it begins."""
+    """A time, both ends left out; without end if ``before`` is None."""
 
     after: datetime
-    before: datetime
+    before: datetime | None
 
     def has(self, moment: datetime) -> bool:
         """Whether a moment lies in it."""
-        return self.after < moment < self.before
+        return self.after < moment and (self.before is None or moment < self.before)
 
 
-def spared_returns(due: datetime, as_of: datetime, policy: ReminderPolicy) -> Between:
-    """Return when something was returned of which a unit is not to be reminded yet: lately, and well before due."""
-    return Between(after=as_of - policy.after_return, before=due - policy.after_return)
+def spared_returns(rung: ReminderRung, as_of: datetime, policy: ReminderPolicy) -> Between:
+    """Return when something was returned of which a unit is not to be reminded yet.
+
+    Lately; but not if the reminder would be out of date before the unit's time of peace is over: it would be lost.
+    """
+    before = rung.expires - policy.after_return if rung.expires is not None else None
+    return Between(after=as_of - policy.after_return, before=before)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +136,7 @@ class ReminderClass:
     due: datetime
     rung: ReminderRung | None
     skip: Skip | None
-    spares: Between
+    spares: Between | None
 
 
 def reminder_classes(
@@ -151,13 +155,14 @@ def reminder_classes(
     for deliverable, due in dues:
         policy = policy_of(deliverable)
         come = [r for r in reminder_rungs(due, policy, hours) if r.moment <= as_of]
+        rung = come[-1] if come else None
         classes.append(
             ReminderClass(
                 deliverable=deliverable,
                 due=due,
-                rung=come[-1] if come else None,
-                skip=None if come else Skip.NOT_YET,
-                spares=spared_returns(due, as_of, policy),
+                rung=rung,
+                skip=None if rung else Skip.NOT_YET,
+                spares=spared_returns(rung, as_of, policy) if rung else None,
             )
         )
     return tuple(classes)
@@ -190,7 +195,7 @@ def reminders_due(
         verdict = _reminder_rung(ob, rungs_of[key], said, as_of)
         if isinstance(verdict, Skip):
             skips[verdict] += 1
-        elif was_returned(ob, spared_returns(ob.due, as_of, policy_of(ob.deliverable))):
+        elif was_returned(ob, spared_returns(verdict, as_of, policy_of(ob.deliverable))):
             skips[Skip.JUST_RETURNED] += 1
         elif ob.party_id in mailed:
             skips[Skip.MAILED_TODAY] += 1

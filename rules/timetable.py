@@ -24,7 +24,8 @@ class StepKind(StrEnum):
 class ReminderPolicy:
     """When a unit is reminded: calendar days before, on the due day, working days after.
 
-    What was returned for correction is left in peace for ``after_return``, unless its deadline falls within.
+    What was returned for correction is left in peace for ``after_return``, but no reminder is lost by it: one that
+    would be out of date by then goes out. The ladder knows no such peace.
     """
 
     before: tuple[int, ...] = ()

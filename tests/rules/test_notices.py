@@ -158,6 +158,17 @@ def test_a_deadline_within_the_day_after_a_return_is_said(returned: datetime, is
     assert bool(remind([ob], {}, local(6, 5)).notices) is is_reminded
 
 
+def test_what_was_in_time_and_returned_this_morning_is_not_called_overdue_half_an_hour_later() -> None:
+    version = Version(
+        number=1, received_at=local(5, 31, 22), state=SubmissionState.RETURNED, taken_in_at=local(6, 1, 8, 30)
+    )
+    ob = owing(versions=(version,))
+    assert remind([ob], {}, local(6, 1)).skips == {Skip.JUST_RETURNED: 1}
+    (notice,) = remind([ob], {}, local(6, 2)).notices
+    assert [item.rung for item in notice.items] == ["after:1"]
+    assert len(escalate([ob], {}, local(6, 2)).notices) == 1  # the ladder does not wait
+
+
 def test_a_day_after_the_return_counts_from_when_it_was_judged() -> None:
     version = Version(
         number=1, received_at=local(5, 30), state=SubmissionState.RETURNED, taken_in_at=local(6, 3, 8, 30)
