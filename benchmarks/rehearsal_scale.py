@@ -62,7 +62,7 @@ def measure(units: int) -> Measured:
     if process.returncode:
         raise RuntimeError(f"the rehearsal of {units} units failed:\n{said[-2000:]}")
     print(f"{units} units: {seconds:.0f} s, {peak / GIB:.2f} GiB", flush=True)
-    print("\n".join(line for line in said.splitlines() if "server " in line or "holds" in line), flush=True)
+    print("\n".join(line for line in said.splitlines() if "server " in line or line.startswith(("✓", "✗"))), flush=True)
     return Measured(units=units, seconds=seconds, peak=peak)
 
 

@@ -94,11 +94,12 @@ class OwedBy(Part):
 
 
 class Reminders(Part):
-    """When units are reminded: calendar days before, on the day, working days after."""
+    """When units are reminded: calendar days before, on the day, working days after; not soon after a return."""
 
     before: tuple[int, ...] = ()
     on_due_day: bool = False
     after: tuple[int, ...] = ()
+    after_return_hours: int = Field(default=24, ge=0, le=240)
 
 
 class Deliverable(Part):

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import shlex
 import signal
+import sys
 import time
 from collections.abc import Awaitable
 from contextlib import ExitStack
@@ -10,16 +12,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from deployments.local_server import LocalServer, client_environment
 from deployments.stage import set_stage
 from office import wording
+from office.accounts import Accounts
 from rules.rates import Totals
 
+LEFT = ("sent", "bounced", "ambiguous")
+FATES = {
+    "sent": "sent, and not returned",
+    "bounced": "taken, and returned later",
+    "ambiguous": "may have left or not: see muster queue",
+    "refused": "refused (the next contact is written to)",
+    "superseded": "never sent, as nothing was left to say",
+    "expired": "never sent, as out of date",
+}
+
 if TYPE_CHECKING:
-    from flows.rehearse import Rehearsed
+    from flows.rehearse import Check, Rehearsed
 
 
 def run_rehearsal(
@@ -63,6 +77,7 @@ def run_rehearsal(
             )
         walked = time.monotonic()
         _show(console, done, out)
+        _show_how_to_look(console, stage.key, out)
         console.print(f"server {ready - started:.0f} s + month {walked - ready:.0f} s, {done.runs} flow runs")
         console.print(
             f"Prefect UI: {server.url}/v2/runs" + (" (Ctrl-C ends it)" if keep else " (with --keep it stays up)")
@@ -127,17 +142,55 @@ def _show(console: Console, done: "Rehearsed", out: Path) -> None:
             wording.rate_text(t.on_time_rate),
         )
     console.print(table)
-    console.print(
-        f"messages: {', '.join(f'{k} {v}' for k, v in sorted(done.accounts.messages.items()))}; "
-        f"mails in: {', '.join(f'{k} {v}' for k, v in sorted(done.accounts.intake.items()))}"
-    )
-    for held in done.checks:
-        mark = "[green]holds[/]" if held.holds else "[red]FAILS[/]"
-        console.print(f"{mark}  {held.name}: {held.found or 'nothing amiss'}", soft_wrap=True)
+    console.print(*_mails_told(done.accounts), sep="\n", soft_wrap=True)
+    for check in done.checks:
+        _show_check(console, check)
     console.print(
         f"workbook: {done.workbook}\nsummary:  {done.summary}\nmails:    {out / 'mails'}\n"
         f"ledger:   {out / 'var' / 'ledger.db'}",
         soft_wrap=True,
+    )
+
+
+def _mails_told(accounts: Accounts) -> list[str]:
+    """Say what each count of mails counts: the table's, the post office's, the ledger's."""
+    states = accounts.messages
+    left = sum(states.get(state, 0) for state in LEFT)
+    to_units = sum(line.mails for line in accounts.lines)
+    by_state = "; ".join(f"{n} {FATES.get(state, state)}" for state, n in sorted(states.items(), key=lambda s: -s[1]))
+    whom = (
+        f"{to_units} to units (the table's “mails sent”), {left - to_units} to the office (summaries, digests, alerts)"
+    )
+    return [
+        f"mails out: {sum(states.values())} written, {left} taken by the post office: {whom}",
+        f"           {by_state}",
+        f"mails in:  {', '.join(f'{n} {kind}' for kind, n in sorted(accounts.intake.items()))}",
+    ]
+
+
+def _show_check(console: Console, check: "Check") -> None:
+    mark = "[green]✓[/]" if check.holds else "[red]✗[/]"
+    said = check.name if check.holds else f"Does not hold: {check.name}"
+    console.print(mark, escape(said), soft_wrap=True)
+    if not check.holds:
+        why = f"  expected: {check.expected}\n  found:    {check.found}\n  look at:  {check.look}"
+        console.print(escape(why), soft_wrap=True)
+
+
+def _show_how_to_look(console: Console, campaign: str, out: Path) -> None:
+    """Print what to copy to look into the ledger; an empty ledger URL, as .env may name the real ledger."""
+    muster = Path(sys.executable).with_name("muster")
+    muster = muster.relative_to(Path.cwd()) if muster.is_relative_to(Path.cwd()) else muster
+    var, campaigns = shlex.quote(str(out / "var")), shlex.quote(str(out / "campaigns"))
+    console.print(
+        "to look into it, copy these two lines; mail stays behind the fence:\n"
+        f"  export MUSTER_VAR_DIR={var} MUSTER_CAMPAIGNS_DIR={campaigns} MUSTER_LEDGER_URL=\n"
+        f"  {muster} mails {campaign}; {muster} queue; {muster} board {campaign}\n"
+        "and to be back with your own ledger:\n"
+        "  unset MUSTER_VAR_DIR MUSTER_CAMPAIGNS_DIR MUSTER_LEDGER_URL",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
     )
 
 

@@ -4,7 +4,7 @@ import csv
 import os
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +21,8 @@ from settings import HOUSE, settings
 
 JOINS_AFTER_DAYS = 12  # the newcomer of the month; in 2020, 06-08
 ENOUGH_FOR_A_NEWCOMER = 10
+ENOUGH_FOR_A_LOST_LINE = 10
+CALM = (Temperament.PUNCTUAL, Temperament.EARLY)
 COLUMNS = ("code", "name", "category", "superior")
 
 
@@ -72,6 +74,8 @@ def set_stage(campaign: str, *, units: int | None, seed: int, out: Path) -> Stag
         addresses = tuple(c.address for c in unit.contacts if c.address)
         if addresses:
             world.add_unit(unit.code, unit.name, addresses, dealt[unit.code])
+    if (lost := _line_lost_to(first, dealt)) is not None:
+        world.lose_the_line_to(lost.code)
     world.start()
     os.environ.update(_environment(out, stage_campaigns, world.post_office.port))
     settings.cache_clear()
@@ -119,6 +123,12 @@ def _newcomer(units: Sequence[Unit]) -> Unit | None:
     superiors = {u.superior for u in units}
     free = [u for u in units if u.code not in superiors and len(u.contacts) > 0]
     return free[-1] if len(units) >= ENOUGH_FOR_A_NEWCOMER and free else None
+
+
+def _line_lost_to(units: Sequence[Unit], dealt: Mapping[str, Temperament]) -> Unit | None:
+    """Return the unit of whose launch nobody will be able to tell whether it arrived: the last that is no trouble."""
+    calm = [u for u in units if dealt[u.code] in CALM and any(c.address for c in u.contacts)]
+    return calm[-1] if len(units) >= ENOUGH_FOR_A_LOST_LINE and calm else None
 
 
 def _write_roster(path: Path, units: Sequence[Unit]) -> None:

@@ -1,7 +1,7 @@
 """Rehearse: the whole month by moving the clock, through the same flows as production."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,23 +13,26 @@ from ledger.acts import Act
 from office.accounts import Accounts, accounts_of
 from office.handin import IncomingFile, hand_in_on_behalf
 from office.launching import join_unit
+from office.queue import ambiguous_mails
 from rehearsal.recount import read_lines, recount
 from rules.deadlines import local_instant
 from rules.timetable import Step, StepKind
 from tasks.desk import premises
 
 OPERATOR = "staff:rehearsal"
-SHOWN = 200  # characters of what was found
+SHOWN = 200  # characters of what was expected and found
 Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Something that must hold after the month, and what was found."""
+    """Something that must hold after the month: a sentence with figures, and where to look if it does not."""
 
     name: str
     holds: bool
+    expected: str
     found: str
+    look: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +67,13 @@ async def rehearse(
         for step in steps:
             await run_step(step.kind, stage.key, step.moment)
             runs += 1
-        again = _check("a second pass over the whole month sends nothing", before, dict(stage.world.post_office.counts))
+        after = dict(stage.world.post_office.counts)
+        again = _check(
+            f"A second pass over the whole month sent nothing: the post office still has {after['from_office']} mails.",
+            expected=before,
+            found=after,
+            look="muster mails: the last ones planned",
+        )
     checks = [*await asyncio.to_thread(_checks, stage), *([again] if twice else [])]
     with premises().ledger.reading() as session:
         accounts = accounts_of(session, stage.key)
@@ -122,17 +131,63 @@ def _checks(stage: Stage) -> list[Check]:
     house = premises()
     with house.ledger.reading() as session:
         accounts = accounts_of(session, stage.key)
-    taken = stage.world.post_office.counts["from_office"]
-    open_states = {s: n for s, n in accounts.messages.items() if s in ("planned", "claimed", "deferred")}
-    checks = [
-        _check("mails the post office took = mails the ledger says were sent", taken, accounts.taken_by_relay),
-        _check("no notice twice to one address", accounts.said_twice, 0),
-        _check("every unit told of the launch", list(accounts.untold), []),
-        _check("no chasing after a report", accounts.chased_after_report, 0),
-        _check("no message left unaccounted for", open_states, {}),
-        _check("the audit trail verifies", accounts.audit.fault, ""),
+        listed = len(ambiguous_mails(session))
+    verdict = accounts.audit
+    return [
+        *_counts_of_mail(accounts, stage.world.post_office.counts, listed),
+        _check(
+            f"Every unit was told of the launch: {sum(line.units for line in accounts.lines)} units.",
+            expected="no unit left out",
+            found="、".join(accounts.untold) or "no unit left out",
+            look="muster mails --unit CODE --notice launch",
+        ),
+        _check(
+            "No unit was chased for what it had reported before.",
+            expected=0,
+            found=accounts.chased_after_report,
+            look="muster mails --notice reminder, and muster audit UNIT",
+        ),
+        _check(
+            f"The audit trail verifies: {verdict.entries} entries, each fitting the one before.",
+            expected="no fault",
+            found=verdict.fault or "no fault",
+            look="muster audit --verify",
+        ),
+        *_recounts(stage, house.reports / stage.key),
     ]
-    return [*checks, *_recounts(stage, house.reports / stage.key)]
+
+
+def _counts_of_mail(accounts: Accounts, counted: Mapping[str, int], listed: int) -> list[Check]:
+    """Compare the post office's counts with the ledger's."""
+    states, sent = accounts.messages, accounts.taken_by_relay
+    taken, lost, doubtful = counted.get("from_office", 0), counted.get("lost", 0), states.get("ambiguous", 0)
+    waiting = {state: n for state, n in states.items() if state in ("planned", "claimed", "deferred", "held")}
+    return [
+        _check(
+            f"The post office took {taken} mails; by the ledger it took {sent}, and {doubtful} more may have left.",
+            expected=taken,
+            found=sent + doubtful,
+            look="the folder mails/ beside muster mails",
+        ),
+        _check(
+            f"Mails after whose final dot the post office hung up: {lost}; listed for staff, not sent again: {listed}.",
+            expected={"may have left": lost, "listed": lost},
+            found={"may have left": doubtful, "listed": listed},
+            look="muster queue, and muster mails --state ambiguous",
+        ),
+        _check(
+            "No address got the same notice twice on one occasion.",
+            expected=0,
+            found=accounts.said_twice,
+            look="muster mails --state sent, the columns occasion and address",
+        ),
+        _check(
+            f"Each of {sum(states.values())} mails written has come to an end; none still waits to be sent.",
+            expected={},
+            found=waiting,
+            look="muster mails --state STATE, and muster lanes",
+        ),
+    ]
 
 
 def _recounts(stage: Stage, reports: Path) -> list[Check]:
@@ -146,16 +201,22 @@ def _recounts(stage: Stage, reports: Path) -> list[Check]:
             continue
         counted = recount(stage.world.sent, deliverable.title)
         printed = read_lines(workbook, "合计", sheet=f"{form.title}汇总")
-        checks.append(_check(f"{deliverable.title}: workbook = recount from the units' files", printed, counted))
+        sentence = (
+            f"{deliverable.title}: the workbook's totals are what a recount from the units' files gives: "
+            f"{len(counted)} lines, {sum(counted.values())} in all."
+        )
+        look = f"sheet {form.title}汇总 of the workbook, and handed-in/"
+        differing = sorted(line for line in counted | printed if counted.get(line) != printed.get(line))
+        expected = {"/".join(line): counted.get(line) for line in differing}
+        found = {"/".join(line): printed.get(line) for line in differing}
+        checks.append(_check(sentence, expected=expected, found=found, look=look))
     return checks
 
 
-def _check(name: str, found: object, wanted: object) -> Check:
-    if found != wanted:
-        return Check(name=name, holds=False, found=f"{found} ≠ {wanted}"[:SHOWN])
-    long = isinstance(found, dict) and len(str(found)) > SHOWN
-    text = f"{len(found)} lines, sum {sum(found.values())}" if isinstance(found, dict) and long else f"{found}"
-    return Check(name=name, holds=True, found=text)
+def _check(name: str, *, expected: object, found: object, look: str) -> Check:
+    return Check(
+        name=name, holds=found == expected, expected=f"{expected}"[:SHOWN], found=f"{found}"[:SHOWN], look=look
+    )
 
 
 def _newest(folder: Path, suffix: str) -> Path | None:

@@ -91,7 +91,13 @@ def _versions(
     session: Session, wanted: ColumnElement[bool], known_at: datetime | None
 ) -> dict[int, tuple[Version, ...]]:
     query = (
-        select(_submissions.c.obligation_id, _submissions.c.version, _submissions.c.received_at, _submissions.c.state)
+        select(
+            _submissions.c.obligation_id,
+            _submissions.c.version,
+            _submissions.c.received_at,
+            _submissions.c.state,
+            _submissions.c.as_of,
+        )
         .select_from(_submissions)
         .join(_obligations, _obligations.c.id == _submissions.c.obligation_id)
         .where(wanted)
@@ -99,8 +105,8 @@ def _versions(
     if known_at is not None:
         query = query.where(_submissions.c.received_at <= known_at, _submissions.c.as_of <= known_at)
     found: dict[int, tuple[Version, ...]] = {}
-    for obligation_id, number, received_at, state in session.connection().execute(query).all():
-        version = Version(number=number, received_at=received_at, state=SubmissionState(state))
+    for obligation_id, number, received_at, state, as_of in session.connection().execute(query).all():
+        version = Version(number=number, received_at=received_at, state=SubmissionState(state), taken_in_at=as_of)
         found[obligation_id] = (*found.get(obligation_id, ()), version)
     return found
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     insert,
     literal,
     null,
+    or_,
     select,
     text,
 )
@@ -50,6 +51,8 @@ _classes = Table(
     Column("moment", Instant),
     Column("expires_at", Instant),
     Column("skip", String(32)),
+    Column("spares_after", Instant),
+    Column("spares_before", Instant),
     prefixes=["TEMPORARY"],
 )
 _verdicts = Table(
@@ -106,6 +109,8 @@ def plan_reminders(
             "moment": c.rung.moment if c.rung else None,
             "expires_at": c.rung.expires if c.rung else None,
             "skip": c.skip,
+            "spares_after": c.spares.after if c.spares else None,
+            "spares_before": c.spares.before if c.spares else None,
         }
         for c in classes
     ]
@@ -124,12 +129,19 @@ def plan_reminders(
         _items.c.due_at == _obligations.c.due_at,
         text("NOT items.gone"),
     )
+    just_returned = exists().where(
+        _submissions.c.obligation_id == _obligations.c.id,
+        _submissions.c.state == SubmissionState.RETURNED.value,
+        _submissions.c.as_of > _classes.c.spares_after,
+        or_(_classes.c.spares_before.is_(None), _submissions.c.as_of < _classes.c.spares_before),
+    )
     verdict = case(
         *_outside(),
         (_classes.c.skip.is_not(None), _classes.c.skip),
         (said, literal(Skip.SAID.value)),
         (_classes.c.moment < _obligations.c.chase_from, literal(Skip.BEFORE_JOINING.value)),
         (_classes.c.expires_at <= bindparam("now", act.as_of, type_=Instant), literal(Skip.EXPIRED.value)),
+        (just_returned, literal(Skip.JUST_RETURNED.value)),
         (_obligations.c.party_id.in_(mailed), literal(Skip.MAILED_TODAY.value)),
         else_=null(),
     )

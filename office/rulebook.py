@@ -1,7 +1,7 @@
 """A campaign's frozen definition, turned into the values that rules take."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
@@ -122,7 +122,12 @@ class Rulebook:
 
 
 def _policy(reminders: Reminders) -> ReminderPolicy:
-    return ReminderPolicy(before=reminders.before, on_due_day=reminders.on_due_day, after=reminders.after)
+    return ReminderPolicy(
+        before=reminders.before,
+        on_due_day=reminders.on_due_day,
+        after=reminders.after,
+        after_return=timedelta(hours=reminders.after_return_hours),
+    )
 
 
 def _occurrences(deliverable: Deliverable) -> tuple[Occurrence, ...]:

@@ -45,6 +45,7 @@ SKIP = {
     "said": "该说的已经说过",
     "expired": "截止时间已过，事前提醒作废",
     "before_joining": "加入之前的提醒不补发",
+    "just_returned": "刚退回更正，暂不催报",
     "mailed_today": "今日已有邮件，并入明日",
     "ladder_done": "各级均已催办",
     "nobody_above": "没有登记主管单位",

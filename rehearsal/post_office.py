@@ -1,7 +1,7 @@
 """The post office: real SMTP on loopback. It stamps the world's time, delivers, refuses, and returns."""
 
 import re
-from asyncio import Server
+from asyncio import Server, Transport
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
@@ -10,6 +10,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
 from threading import Lock
+from typing import cast
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP as SMTPServer  # noqa: N811  aiosmtpd's class
@@ -48,6 +49,7 @@ class PostOffice:
         self.counts: Counter[str] = Counter()
         self.refuses: set[str] = set()
         self.returns: set[str] = set()
+        self.loses_line_to: set[str] = set()
         self.on_delivery: Callable[[str, Path], None] = lambda _address, _path: None
         self._controller = _AnyPort(
             self, hostname=LOOPBACK, port=0, data_size_limit=MAX_MAIL, ident="rehearsal post office"
@@ -77,12 +79,16 @@ class PostOffice:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, _server: SMTPServer, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        """Deliver a mail to each recipient."""
+    async def handle_DATA(self, server: SMTPServer, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Deliver a mail to each recipient; once, hang up before saying so."""
         content = envelope.content
         raw = content if isinstance(content, bytes) else str(content or "").encode()
         for address in envelope.rcpt_tos:
             self._take(envelope.mail_from or "", address.lower(), raw)
+            if address.lower() in self.loses_line_to:
+                self.loses_line_to.discard(address.lower())
+                self.counts["lost"] += 1
+                cast("Transport", server.transport).abort()
         return "250 2.0.0 taken"
 
     def _take(self, envelope_from: str, address: str, raw: bytes) -> None:

@@ -98,6 +98,10 @@ class World:
         elif temperament is Temperament.REFUSED:
             self.post_office.refuses.add(addresses[0])
 
+    def lose_the_line_to(self, code: str) -> None:
+        """Let the post office take the next mail to a unit, and hang up before it says so: one mail to settle."""
+        self.post_office.loses_line_to.add(self._units[code].addresses[0])
+
     @property
     def temperaments(self) -> Mapping[str, Temperament]:
         """The temperaments by unit code."""

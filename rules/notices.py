@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
-from rules.obligations import Obligation, Standing, is_owed, standing
+from rules.obligations import Obligation, Standing, SubmissionState, is_owed, standing
 from rules.timetable import Audience, Hours, LadderRung, ReminderPolicy, ReminderRung, reminder_rungs, rung_earliest
 
 
@@ -24,6 +25,7 @@ class Skip(StrEnum):
     SAID = "said"  # the rung that is due was said
     EXPIRED = "expired"  # a “before” reminder whose deadline is past
     BEFORE_JOINING = "before_joining"
+    JUST_RETURNED = "just_returned"  # it was told a moment ago what to correct; a later run reminds it
     MAILED_TODAY = "mailed_today"  # one mail per party and occasion: the item waits for tomorrow's
     LADDER_DONE = "ladder_done"
     NOBODY_ABOVE = "nobody_above"  # the unit has no superior on record
@@ -102,17 +104,39 @@ def launches_due(obligations: Iterable[Obligation], said: SaidAt) -> Plan:
     return Plan(notices=tuple(notices), skips=skips)
 
 
+class Between(NamedTuple):
+    """A time, both ends left out; without end if ``before`` is None."""
+
+    after: datetime
+    before: datetime | None
+
+    def has(self, moment: datetime) -> bool:
+        """Whether a moment lies in it."""
+        return self.after < moment and (self.before is None or moment < self.before)
+
+
+def spared_returns(rung: ReminderRung, as_of: datetime, policy: ReminderPolicy) -> Between:
+    """Return when something was returned of which a unit is not to be reminded yet.
+
+    Lately; but not if the reminder would be out of date before the unit's time of peace is over: it would be lost.
+    """
+    before = rung.expires - policy.after_return if rung.expires is not None else None
+    return Between(after=as_of - policy.after_return, before=before)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReminderClass:
     """What is to be said now of every obligation of one deliverable with one due instant.
 
     ``skip`` is set where nothing is, whatever was said before; ``rung`` is the reminder whose moment has come last.
+    What was returned in the time ``spares`` is not reminded of yet.
     """
 
     deliverable: str
     due: datetime
     rung: ReminderRung | None
     skip: Skip | None
+    spares: Between | None
 
 
 def reminder_classes(
@@ -129,9 +153,18 @@ def reminder_classes(
     """
     classes = []
     for deliverable, due in dues:
-        come = [r for r in reminder_rungs(due, policy_of(deliverable), hours) if r.moment <= as_of]
+        policy = policy_of(deliverable)
+        come = [r for r in reminder_rungs(due, policy, hours) if r.moment <= as_of]
         rung = come[-1] if come else None
-        classes.append(ReminderClass(deliverable=deliverable, due=due, rung=rung, skip=None if rung else Skip.NOT_YET))
+        classes.append(
+            ReminderClass(
+                deliverable=deliverable,
+                due=due,
+                rung=rung,
+                skip=None if rung else Skip.NOT_YET,
+                spares=spared_returns(rung, as_of, policy) if rung else None,
+            )
+        )
     return tuple(classes)
 
 
@@ -162,6 +195,8 @@ def reminders_due(
         verdict = _reminder_rung(ob, rungs_of[key], said, as_of)
         if isinstance(verdict, Skip):
             skips[verdict] += 1
+        elif was_returned(ob, spared_returns(verdict, as_of, policy_of(ob.deliverable))):
+            skips[Skip.JUST_RETURNED] += 1
         elif ob.party_id in mailed:
             skips[Skip.MAILED_TODAY] += 1
         else:
@@ -193,6 +228,12 @@ def _reminder_rung(ob: Obligation, rungs: Sequence[ReminderRung], said: SaidAt, 
     if latest.expires is not None and as_of >= latest.expires:
         return Skip.EXPIRED
     return latest
+
+
+def was_returned(ob: Obligation, time: Between) -> bool:
+    """Whether a version of an obligation was returned in a time."""
+    returned = (v for v in ob.versions if v.state is SubmissionState.RETURNED)
+    return any(time.has(v.taken_in_at or v.received_at) for v in returned)
 
 
 def _last_expiry(rungs: Iterable[ReminderRung]) -> datetime | None:

@@ -32,11 +32,12 @@ OUTSIDE_RATES = frozenset({Standing.EXEMPT, Standing.LEFT})
 
 
 class Version(NamedTuple):
-    """One version handed in: its number, the moment it was received, and its state."""
+    """One version handed in: its number, the moments it was received and taken in, and its state."""
 
     number: int
     received_at: datetime
     state: SubmissionState
+    taken_in_at: datetime | None = None  # when it was judged and, if need be, returned; None: as it was received
 
 
 class Obligation(NamedTuple):

@@ -22,11 +22,16 @@ class StepKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ReminderPolicy:
-    """When a unit is reminded: calendar days before, on the due day, working days after."""
+    """When a unit is reminded: calendar days before, on the due day, working days after.
+
+    What was returned for correction is left in peace for ``after_return``, but no reminder is lost by it: one that
+    would be out of date by then goes out. The ladder knows no such peace.
+    """
 
     before: tuple[int, ...] = ()
     on_due_day: bool = False
     after: tuple[int, ...] = ()
+    after_return: timedelta = timedelta(hours=24)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -193,7 +193,7 @@ class Staging:
             self._add_mail(party, mail, unit.debts, obligations)
 
     def _add(self, model: type[Any], **columns: Any) -> None:
-        self._rows[model].append(columns | written(self._act))
+        self._rows[model].append(written(self._act) | columns)
 
     def _add_debt(self, party: int, debt: Debt) -> int:
         obligation = next(self._ids)
@@ -217,6 +217,7 @@ class Staging:
                 channel="mail",
                 received_at=received_at,
                 state=state,
+                as_of=received_at,
                 entered_by="",
                 grounds="",
             )
@@ -488,6 +489,17 @@ def test_a_unit_gets_the_reminders_from_the_moment_at_which_it_joined(
     world = World(units=(Unit(debts=owes("scheme", chase_from=joined)),), as_of=local(6, 5, 10))
     found = desk.check(world)[StepKind.REMIND]
     assert found == (Planned(planned={"reminder": 1}) if is_reminded else Planned(skips={"before_joining": 1}))
+
+
+@pytest.mark.parametrize(
+    ("as_of", "is_reminded"),
+    [(local(5, 29, 9), False), (local(5, 29, 14, 59), False), (local(5, 29, 15), True)],
+)
+def test_what_was_returned_a_day_ago_is_chased_again(desk: Desk, as_of: datetime, is_reminded: bool) -> None:
+    # The plan is due on Sunday 05-31; handed in and returned on 05-28, 15:00.
+    world = World(units=(Unit(debts=owes("plan", versions=(RETURNED,))),), as_of=as_of)
+    found = desk.check(world)[StepKind.REMIND]
+    assert found == (Planned(planned={"reminder": 1}) if is_reminded else Planned(skips={"just_returned": 1}))
 
 
 def test_a_closed_campaign_reminds_nobody(desk: Desk) -> None:

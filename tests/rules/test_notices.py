@@ -137,6 +137,45 @@ def test_a_returned_report_is_chased_like_a_missing_one() -> None:
     assert len(remind([returned], {}, local(5, 29)).notices) == 1
 
 
+@pytest.mark.parametrize(
+    ("returned", "reason"),
+    [
+        (local(6, 3, 8, 30), Skip.JUST_RETURNED),  # half an hour before the reminder of two days before
+        (local(6, 2, 9, 1), Skip.JUST_RETURNED),
+        (local(6, 2, 9, 0), None),
+    ],
+)
+def test_what_was_just_returned_is_left_in_peace_for_a_day(returned: datetime, reason: Skip | None) -> None:
+    ob = owing(due=FRIDAY_DUE, versions=handed_in(returned, SubmissionState.RETURNED))
+    plan = remind([ob], {}, local(6, 3))
+    assert plan.skips == ({reason: 1} if reason else {})
+    assert len(remind([ob], {}, local(6, 4, 9)).notices) == 1  # it waits for tomorrow's
+
+
+@pytest.mark.parametrize(("returned", "is_reminded"), [(local(6, 5, 0), True), (local(6, 4, 23, 59), False)])
+def test_a_deadline_within_the_day_after_a_return_is_said(returned: datetime, is_reminded: bool) -> None:
+    ob = owing(due=FRIDAY_DUE, versions=handed_in(returned, SubmissionState.RETURNED))
+    assert bool(remind([ob], {}, local(6, 5)).notices) is is_reminded
+
+
+def test_what_was_in_time_and_returned_this_morning_is_not_called_overdue_half_an_hour_later() -> None:
+    version = Version(
+        number=1, received_at=local(5, 31, 22), state=SubmissionState.RETURNED, taken_in_at=local(6, 1, 8, 30)
+    )
+    ob = owing(versions=(version,))
+    assert remind([ob], {}, local(6, 1)).skips == {Skip.JUST_RETURNED: 1}
+    (notice,) = remind([ob], {}, local(6, 2)).notices
+    assert [item.rung for item in notice.items] == ["after:1"]
+    assert len(escalate([ob], {}, local(6, 2)).notices) == 1  # the ladder does not wait
+
+
+def test_a_day_after_the_return_counts_from_when_it_was_judged() -> None:
+    version = Version(
+        number=1, received_at=local(5, 30), state=SubmissionState.RETURNED, taken_in_at=local(6, 3, 8, 30)
+    )
+    assert remind([owing(due=FRIDAY_DUE, versions=(version,))], {}, local(6, 3)).skips == {Skip.JUST_RETURNED: 1}
+
+
 def test_an_extension_makes_new_items() -> None:
     said = said_index(say(remind([owing()], {}, local(5, 29)), local(5, 29)))
     extended = owing(due=FRIDAY_DUE)
