@@ -131,7 +131,7 @@ def _checks(stage: Stage) -> list[Check]:
     house = premises()
     with house.ledger.reading() as session:
         accounts = accounts_of(session, stage.key)
-        listed = len(ambiguous_mails(session))
+        listed = len(ambiguous_mails(session, stage.book.zone))
     verdict = accounts.audit
     return [
         *_counts_of_mail(accounts, stage.world.post_office.counts, listed),
