@@ -17,7 +17,7 @@ from ledger.acts import Act
 from ledger.bulk import Bulk, Step, run_together
 from ledger.campaigns import written
 from ledger.errors import TakenOver, UnknownMessage
-from ledger.tables import UNTOLD, AttemptRow, ItemRow, MailClass, MessageRow, MessageState
+from ledger.tables import GONE, UNTOLD, AttemptRow, ItemRow, MailClass, MessageRow, MessageState
 from ledger.tables.base import table_of
 from ledger.tables.messages import ASTRAY, CAUSED, CHASES, IS_CLAIMED, WAITS
 from rules.notices import ItemDue
@@ -42,6 +42,7 @@ PRIORITY_OF = {
 BULK_PRIORITY = 50
 Place = tuple[int, int]  # where a message stands in the queue: priority, id
 HEAD: Place = (-1, -1)
+ONCE_MORE = "a receipt may be tried once more without asking"
 
 _messages = table_of(MessageRow)
 _items = table_of(ItemRow)
@@ -346,8 +347,11 @@ def _recorded(act: Act, results: Sequence[Result]) -> list[tuple[Any, ...]]:
 
 
 def retire(session: Session, act: Act, campaign_id: int, ended: Mapping[int, tuple[MessageState, str]]) -> None:
-    """End messages unsent, each with state and reason: superseded, expired, or refused as there is no address."""
-    gone = [id_ for id_, (state, _) in ended.items() if state is not MessageState.REFUSED]
+    """End messages unsent, each with state and reason.
+
+    Superseded; expired; refused as there is no address; ambiguous if it may have left before.
+    """
+    gone = [id_ for id_, (state, _) in ended.items() if state in GONE]
     if gone:
         session.execute(update(ItemRow).where(ItemRow.message_id.in_(gone)).values(gone=True))
     results = [Result(message_id=id_, state=state, text=reason) for id_, (state, reason) in ended.items()]
@@ -408,6 +412,23 @@ def tries_of(session: Session, message_ids: Collection[int]) -> dict[int, int]:
         return {}
     query = select(_messages.c.id, _messages.c.tries).where(_messages.c.id.in_(message_ids))
     return {id_: tries for id_, tries in session.execute(query)}  # noqa: C416  rows, not pairs, for the type checker
+
+
+def in_doubt(session: Session, message_ids: Collection[int]) -> frozenset[int]:
+    """Return which messages were tried once more by rule after an attempt of which nobody could tell whether it left.
+
+    Not those of which a person has said since that it did not.
+    """
+    query = select(_attempts.c.message_id, _attempts.c.state, _attempts.c.smtp_text).where(
+        _attempts.c.message_id.in_(message_ids)
+    )
+    doubtful: set[int] = set()
+    before: dict[int, str] = {}
+    for id_, state, said in session.execute(query.order_by(_attempts.c.id)):
+        if before.get(id_) == MessageState.AMBIGUOUS:
+            (doubtful.add if said == ONCE_MORE else doubtful.discard)(id_)
+        before[id_] = state
+    return frozenset(doubtful)
 
 
 def messages_in(session: Session, message_ids: Collection[int], state: MessageState) -> list[MessageRow]:

@@ -152,6 +152,7 @@ def claim_shard(
     )
 
 
+IN_DOUBT = "an attempt before may have left"
 _ENDS = {
     Unsent.EXPIRED: MessageState.EXPIRED,
     Unsent.NOTHING_LEFT: MessageState.SUPERSEDED,
@@ -184,7 +185,13 @@ class _Draft:
         """Put everything on record."""
         outbox.drop_items(session, [item for items in self.dead.values() for item in items])
         outbox.note_lane(session, self.full)
-        ends = {id_: (_ENDS[why], words[:300]) for id_, (why, words) in self.ended.items()}
+        doubtful = outbox.in_doubt(session, list(self.ended)) if self.ended else frozenset()
+        ends = {
+            id_: (MessageState.AMBIGUOUS, f"{IN_DOUBT}; it is not tried again: {words}"[:300])
+            if id_ in doubtful
+            else (_ENDS[why], words[:300])
+            for id_, (why, words) in self.ended.items()
+        }
         outbox.retire(session, act, campaign_id, ends)
         outbox.claim(session, act, campaign_id, sender, list(self.claims.values()))
 
@@ -294,12 +301,14 @@ def _results(session: Session, act: Act, known: Sequence[tuple[Envelope, Outcome
     """Return what is put on record of outcomes; a policy refusal holds the message until its lane is released."""
     deferred = [envelope.id for envelope, outcome in known if outcome.state == "deferred"]
     tries = outbox.tries_of(session, deferred) if deferred else {}
+    refused = [envelope.id for envelope, outcome in known if outcome.state == "refused"]
+    doubtful = outbox.in_doubt(session, refused) if refused else frozenset()
     return [
         Result(
             envelope.id,
-            MessageState.HELD if _is_policy(outcome) else MessageState(outcome.state),
+            MessageState.AMBIGUOUS if envelope.id in doubtful else _state(outcome),
             outcome.code,
-            outcome.text,
+            f"{IN_DOUBT}; this one was refused: {outcome.text}" if envelope.id in doubtful else outcome.text,
             envelope.to,
             envelope.lane,
             act.as_of + retry_delay(tries.get(envelope.id, 0) + 1, outcome.retry_after)
@@ -311,8 +320,9 @@ def _results(session: Session, act: Act, known: Sequence[tuple[Envelope, Outcome
     ]
 
 
-def _is_policy(outcome: Outcome) -> bool:
-    return outcome.state == "refused" and outcome.blame is Blame.POLICY
+def _state(outcome: Outcome) -> MessageState:
+    policy = outcome.state == "refused" and outcome.blame is Blame.POLICY
+    return MessageState.HELD if policy else MessageState(outcome.state)
 
 
 def _draw_consequences(
@@ -361,7 +371,7 @@ def retry_ambiguous(session: Session, act: Act, message_ids: Collection[int]) ->
             result = Result(
                 message_id=message.id,
                 state=MessageState.DEFERRED,
-                text="a receipt may be tried once more without asking",
+                text=outbox.ONCE_MORE,
                 address=message.address,
                 lane=message.lane,
                 again_at=act.as_of + retry_delay(message.tries, None),

@@ -20,6 +20,7 @@ from ledger.senders import LEASE, live, sign_on
 from ledger.tables import AuditRow, MessageRow, MessageState
 from mail.smtp import Envelope, Outcome
 from office.outbox import Shard, claim_shard, commit_group, judge_abandoned
+from office.settling import settle_ambiguous
 from rules.replies import Stage
 from tasks.sending import Sender
 from tests.mail.relay import DROP, HANG, Act, Relay
@@ -297,6 +298,40 @@ async def test_a_receipt_that_became_ambiguous_twice_waits_for_a_person(post: Po
     receipt = post.plan_receipt()
     relay.script[Stage.DOT, name(1)] = DROP
     await post.drain(relay)
+    await post.drain(relay, LAUNCH + later(20))
+    assert post.state(receipt) == "ambiguous"
+
+
+async def test_a_receipt_that_may_have_left_and_is_then_refused_stays_in_doubt(post: Post, relay: Relay) -> None:
+    receipt = post.plan_receipt()
+    relay.script[Stage.DOT, name(1)] = DROP
+    await post.drain(relay)
+    relay.script.clear()
+    relay.script[Stage.RCPT, name(1)] = Act("550 5.1.1 no such user")
+    await post.drain(relay, LAUNCH + later(20))
+    assert post.state(receipt) == "ambiguous"
+    assert "may have left; this one was refused" in post.messages(receipt)[0].reason
+
+
+async def test_a_receipt_of_which_a_person_said_that_it_did_not_leave_may_be_refused(post: Post, relay: Relay) -> None:
+    receipt = post.plan_receipt()
+    relay.script[Stage.DOT, name(1)] = DROP
+    await post.drain(relay)
+    await post.drain(relay, LAUNCH + later(20))
+    with post.house.ledger.writing() as session:
+        settle_ambiguous(session, act(LAUNCH + later(30)), receipt, "again", "the unit has nothing")
+    relay.script.clear()
+    relay.script[Stage.RCPT, name(1)] = Act("550 5.1.1 no such user")
+    await post.drain(relay, LAUNCH + later(40))
+    assert post.state(receipt) == "refused"
+
+
+async def test_a_receipt_that_may_have_left_and_has_nobody_to_go_to_stays_in_doubt(post: Post, relay: Relay) -> None:
+    receipt = post.plan_receipt()
+    relay.script[Stage.DOT, name(1)] = DROP
+    await post.drain(relay)
+    with post.house.ledger.writing() as session:
+        session.execute(text("UPDATE contacts SET bad_since = as_of"))
     await post.drain(relay, LAUNCH + later(20))
     assert post.state(receipt) == "ambiguous"
 
