@@ -11,7 +11,7 @@ MAX_FILES = 40
 MAX_UNPACKED = 60 * 1024 * 1024
 UTF8_NAME = 0x800  # flag of an entry: its name is UTF-8
 ENCRYPTED = 0x1
-RUBBISH = re.compile(r"(^|/)(__MACOSX/|\.|Thumbs\.db$|desktop\.ini$|~\$)", re.IGNORECASE)
+RUBBISH = re.compile(r"(^|/)(__MACOSX/|\.(?!\.)[^/]*$|Thumbs\.db$|desktop\.ini$|~\$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)

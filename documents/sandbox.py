@@ -53,7 +53,7 @@ class _Worker:
         late.start()
         try:
             return self._exchange(what, data)
-        except (OSError, ValueError) as error:
+        except (OSError, EOFError, ValueError) as error:
             cause = Cause.DIED if late.is_alive() else Cause.TOO_SLOW
             self.end(kill=True)
             reason = f"the reading process ended with {self._process.returncode}"
