@@ -59,6 +59,8 @@ class HandIn:
     subject: str = ""
     entered_by: str = ""
     grounds: str = ""
+    deliverable: str = ""  # key: which document it is, by the word of staff
+    occasion: str = ""  # of the answer, where it is not the mail or upload itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +104,7 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
     states: list[SubmissionState] = []
     items: list[ItemDue] = []
     duplicates = 0
+    occasion = hand_in.occasion or f"intake:{hand_in.intake.id}"
     for file in hand_in.files:
         kept = KeptFile(
             sha256=premises.files.put(file.content),
@@ -138,13 +141,13 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
         if state is SubmissionState.ACCEPTED:
             act_on_accepted(session, premises, act, submission, obligation)
         states.append(state)
-        items.append(ItemDue(obligation_id=obligation.id, rung=f"intake:{hand_in.intake.id}", due=obligation.due_at))
+        items.append(ItemDue(obligation_id=obligation.id, rung=occasion, due=obligation.due_at))
     if duplicates and not states and not problems:
         return TakenIn()
     clean = not problems and all(state in CLEAN for state in states)
     notice = "receipt" if clean else "returned"
     unique = tuple(dict.fromkeys(items))
-    answer = NewMessage(party_id=hand_in.party.id, notice=notice, occasion=f"intake:{hand_in.intake.id}", items=unique)
+    answer = NewMessage(party_id=hand_in.party.id, notice=notice, occasion=occasion, items=unique)
     plan_messages(session, act, campaign_row.id, premises.mail_domain, [answer])
     return TakenIn(recorded=len(states), problems=tuple(problems), reasons=tuple(reasons), notice=notice)
 
@@ -208,6 +211,8 @@ def _place_workbook(premises: Premises, campaign: Campaign, party: PartyRow, con
 def _which_document(session: Session, campaign: Campaign, hand_in: HandIn, file_name: str) -> Deliverable:
     """Return the document deliverable that a file names, or the only one the unit still owes."""
     documents = [d for d in campaign.deliverables if d.kind is DeliverableKind.DOCUMENT]
+    if hand_in.deliverable:
+        return campaign.deliverable(hand_in.deliverable)
     for text in (file_name, new_part(hand_in.subject)):
         named = [d for d in documents if d.title in text]
         if len(named) == 1:
