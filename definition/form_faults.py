@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable, Iterator
 
 from definition.faults import Fault
+from definition.roster import ContactRole
 from definition.yaml_source import Source
 from rules.expressions import BadExpressionError, read_expression
 from rules.forms import Check, Constraints, FieldType, Form
 
 Say = Callable[..., Fault]
+CONTACT_PARTS = ("name", "address", "phone")  # what a form that acts says of a contact
 NUMERIC = (FieldType.INTEGER, FieldType.NUMBER)
 
 
@@ -21,7 +23,9 @@ def form_faults(form: Form, source: Source) -> Iterator[Fault]:
     if bool(form.rows) == (form.free is not None):
         yield fault("needs either fixed rows or free rows", "give exactly one of rows and free", "key")
     if not form.entry_columns:
-        yield fault("every column is a label: there is nothing to fill in", "leave `label` out where units write", "key")
+        yield fault(
+            "every column is a label: there is nothing to fill in", "leave `label` out where units write", "key"
+        )
     yield from _keys(form, fault)
     for number, column in enumerate(form.columns):
         yield from _pattern(column.constraints, fault, "columns", number)
@@ -31,6 +35,8 @@ def form_faults(form: Form, source: Source) -> Iterator[Fault]:
                 yield from _pattern(entry.constraints, fault, "rows", number, "entries", key)
     for number, check in enumerate(form.checks):
         yield from _check(form, check, fault, number)
+    for problem, remedy in _acting(form):
+        yield fault(problem, remedy, "acts_as")
 
 
 def _keys(form: Form, fault: Say) -> Iterator[Fault]:
@@ -73,3 +79,22 @@ def _check(form: Form, check: Check, fault: Say, number: int) -> Iterator[Fault]
     if not (check.message or expression.pair or expression.together):
         remedy = "say in `message:`, in the units' language, what is wrong when it does not hold"
         yield fault(f"check {check.expr!r} has no message", remedy, "checks", number)
+
+
+def _acting(form: Form) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with how a form acts, each with its remedy."""
+    if form.acts_as is None:
+        return
+    rows, columns = {row.key for row in form.rows}, {column.key for column in form.columns}
+    for key, role in form.acts_as.rows.items():
+        if key not in rows:
+            yield f"acts_as names unknown row {key!r}", "name one of the form's fixed rows"
+        if role not in list(ContactRole):
+            yield f"acts_as: {role!r} is no role of a contact", f"use one of {', '.join(ContactRole)}"
+    for part, key in form.acts_as.columns.items():
+        if part not in CONTACT_PARTS:
+            yield f"acts_as: a contact has no {part!r}", f"use {', '.join(CONTACT_PARTS)}"
+        if key not in columns:
+            yield f"acts_as names unknown column {key!r}", "mend the key"
+    if "address" not in form.acts_as.columns:
+        yield "acts_as does not say which column has the address", "add `address:` to its columns"

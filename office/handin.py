@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from definition.models import Campaign, Deliverable, DeliverableKind
+from definition.models import Campaign, Deliverable, DeliverableKind, Review
 from documents.opening import UnreadableWorkbook
 from documents.sandbox import SANDBOX
 from documents.sniff import FileKind, sniff
@@ -27,6 +27,7 @@ from ledger.submissions import (
 from ledger.tables import CampaignRow, IntakeKind, IntakeRow, IntakeState, ObligationRow, PartyRow
 from mail.parsing import new_part
 from office import wording
+from office.acting import act_on_accepted
 from office.premises import Premises
 from office.rulebook import open_book, rulebook_of
 from office.workbooks import NotPlacedError, check_workbook, kind_problem
@@ -34,6 +35,7 @@ from rules.forms import Checked
 from rules.notices import ItemDue
 from rules.obligations import Obligation, SubmissionState, is_owed
 
+CLEAN = frozenset({SubmissionState.ACCEPTED, SubmissionState.SUBMITTED})
 DOCUMENTS = frozenset({FileKind.DOCX, FileKind.PDF})
 MATERIALS = frozenset({FileKind.JPEG, FileKind.PNG, FileKind.GIF, FileKind.MP4})
 
@@ -58,6 +60,8 @@ class HandIn:
     subject: str = ""
     entered_by: str = ""
     grounds: str = ""
+    deliverable: str = ""  # key: which document it is, by the word of staff
+    occasion: str = ""  # of the answer, where it is not the mail or upload itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +95,7 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
     states: list[SubmissionState] = []
     items: list[ItemDue] = []
     duplicates = 0
+    occasion = hand_in.occasion or f"intake:{hand_in.intake.id}"
     for file in _unfolded(session, premises, act, hand_in):
         kept = _kept(premises, file)
         try:
@@ -104,14 +109,14 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
         if already_handed_in(session, obligation.id, kept.sha256) is not None:
             duplicates += 1
             continue
-        record_submission(
+        submission = record_submission(
             session,
             act,
             NewSubmission(
                 obligation=obligation,
                 channel=hand_in.channel,
                 received_at=hand_in.received_at,
-                state=placed.state,
+                state=(state := reviewed(placed.state, placed.deliverable)),
                 file=kept,
                 checked=placed.checked,
                 intake_id=hand_in.intake.id,
@@ -119,16 +124,24 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
                 grounds=hand_in.grounds,
             ),
         )
-        states.append(placed.state)
-        items.append(ItemDue(obligation_id=obligation.id, rung=f"intake:{hand_in.intake.id}", due=obligation.due_at))
+        if state is SubmissionState.ACCEPTED:
+            act_on_accepted(session, premises, act, submission, obligation)
+        states.append(state)
+        items.append(ItemDue(obligation_id=obligation.id, rung=occasion, due=obligation.due_at))
     if duplicates and not states and not problems:
         return TakenIn()
-    clean = not problems and all(state is SubmissionState.ACCEPTED for state in states)
+    clean = not problems and all(state in CLEAN for state in states)
     notice = "receipt" if clean else "returned"
     unique = tuple(dict.fromkeys(items))
-    answer = NewMessage(party_id=hand_in.party.id, notice=notice, occasion=f"intake:{hand_in.intake.id}", items=unique)
+    answer = NewMessage(party_id=hand_in.party.id, notice=notice, occasion=occasion, items=unique)
     plan_messages(session, act, campaign_row.id, premises.mail_domain, [answer])
     return TakenIn(recorded=len(states), problems=tuple(problems), reasons=tuple(reasons), notice=notice)
+
+
+def reviewed(state: SubmissionState, deliverable: Deliverable) -> SubmissionState:
+    """Return the state of a version as its deliverable is reviewed: a clean one may wait for staff."""
+    waits = state is SubmissionState.ACCEPTED and deliverable.review is Review.STAFF
+    return SubmissionState.SUBMITTED if waits else state
 
 
 def _place(session: Session, premises: Premises, campaign: Campaign, hand_in: HandIn, file: IncomingFile) -> _Placed:
@@ -190,6 +203,8 @@ def _place_workbook(
 def _which_document(session: Session, campaign: Campaign, hand_in: HandIn, file_name: str) -> Deliverable:
     """Return the document deliverable that a file names, or the only one the unit still owes."""
     documents = [d for d in campaign.deliverables if d.kind is DeliverableKind.DOCUMENT]
+    if hand_in.deliverable:
+        return campaign.deliverable(hand_in.deliverable)
     for text in (file_name, new_part(hand_in.subject)):
         named = [d for d in documents if d.title in text]
         if len(named) == 1:
