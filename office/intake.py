@@ -23,7 +23,16 @@ from ledger.campaigns import (
 )
 from ledger.outbox import Result, record
 from ledger.senders import at_data
-from ledger.submissions import KeptFile, fitting, is_fetched, record_file, settle, waiting_intake
+from ledger.submissions import (
+    KeptFile,
+    fitting,
+    is_fetched,
+    last_uid,
+    record_file,
+    settle,
+    under_another_number,
+    waiting_intake,
+)
 from ledger.tables import (
     ContactRow,
     IntakeKind,
@@ -34,7 +43,7 @@ from ledger.tables import (
     PartyRow,
 )
 from mail.bounces import Bounce, BounceKind, concerns, original_message_id, read_bounce
-from mail.maildir import Fetched, mark_taken, read_new
+from mail.mailbox import Fetched
 from mail.parsing import IncomingMail, is_auto_reply, parse_mail
 from mail.tokens import find_tokens
 from office.handin import HandIn, IncomingFile, take_in
@@ -42,6 +51,7 @@ from office.mailboxes import give_up_mailbox
 from office.premises import Premises
 
 BATCH = 50
+NUMBERED = "in-"  # before the number of an incoming mail, as staff read it
 LONGEST_UID = 200  # of a mail's name in its mailbox, as the ledger keeps it
 MAY_BOUNCE = (MessageState.CLAIMED, MessageState.SENT, MessageState.AMBIGUOUS)
 OVERTAKEN = "it left: a report on it came back before our own result was on record"
@@ -70,16 +80,25 @@ class Match:
 def fetch_mail(premises: Premises, act: Act) -> int:
     """Fetch what lies in the mailbox into intake rows, for whichever campaign; return how many were new.
 
-    A mail is moved within its mailbox only after its row is committed; it is never deleted.
+    A mail is marked in its mailbox only after its row is committed; it is never deleted.
+
+    Raises:
+        MailboxAway: the mailbox cannot be reached; what was fetched before stands.
+
     """
     fetched = 0
-    mailbox = premises.intake_address
-    for mail in read_new(premises.maildir, received_by=premises.received_by):
+    mailbox = premises.mailbox
+
+    def last_of(uid_validity: str) -> int:
+        with premises.ledger.reading() as session:
+            return last_uid(session, mailbox.name, uid_validity)
+
+    for mail in mailbox.new(last_of):
         with premises.ledger.writing() as session:
-            if not is_fetched(session, mailbox, "", _uid(mail)):
-                _record_safely(session, premises, act, mailbox, mail)
+            if not is_fetched(session, mailbox.name, mail.uid_validity, _uid(mail)):
+                _record_safely(session, premises, act, mailbox.name, mail)
                 fetched += 1
-        mark_taken(premises.maildir, mail.uid)
+        mailbox.take(mail)
     return fetched
 
 
@@ -94,16 +113,17 @@ def _record_safely(session: Session, premises: Premises, act: Act, mailbox: str,
     """Record one mail; one that breaks our own code is kept by its bytes for a person, and does not stop the others."""
     known = {
         "mailbox": mailbox,
+        "uid_validity": fetched.uid_validity[:32],
         "uid": _uid(fetched),
         "raw_sha256": premises.files.put(fetched.raw),
-        "size": len(fetched.raw),
+        "size": max(fetched.size, len(fetched.raw)),
         "received_at": fetched.received_at,
         "problems": [],
         **written(act),
     }
     try:
         with session.begin_nested():
-            _record_intake(session, premises, act, fetched.raw, known)
+            _record_fetched(session, premises, act, fetched, known)
     except NOT_THE_MAIL:
         raise
     except Exception as error:  # noqa: BLE001  whatever a mail can break, it is fetched
@@ -112,12 +132,27 @@ def _record_safely(session: Session, premises: Premises, act: Act, mailbox: str,
         session.add(row)
 
 
+def _record_fetched(session: Session, premises: Premises, act: Act, fetched: Fetched, known: Mapping[str, Any]) -> None:
+    """Record a mail; one that could not be fetched or was fetched before is settled at once."""
+    if fetched.trouble:
+        row = IntakeRow(**known)
+        settle(row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason=fetched.trouble)
+        session.add(row)
+        return
+    row = _record_intake(session, premises, act, fetched.raw, known)
+    numbering = known["uid_validity"]
+    before = under_another_number(session, known["mailbox"], numbering, known["raw_sha256"]) if numbering else None
+    if before is not None:
+        reason = f"the mailbox was numbered anew; this mail is {NUMBERED}{before.id}"
+        settle(row, kind=IntakeKind.DUPLICATE, state=IntakeState.DONE, reason=reason)
+
+
 def _could_not(error: Exception) -> str:
     told = error.orig if isinstance(error, DBAPIError) else error  # without the statement and its parameters
     return f"could not be read: {type(told).__name__}: {told}"
 
 
-def _record_intake(session: Session, premises: Premises, act: Act, raw: bytes, known: Mapping[str, Any]) -> None:
+def _record_intake(session: Session, premises: Premises, act: Act, raw: bytes, known: Mapping[str, Any]) -> IntakeRow:
     mail = parse_mail(raw)
     match = find_sender(session, premises, mail)
     bounce = read_bounce(mail, raw) if match.message is None else None
@@ -140,6 +175,7 @@ def _record_intake(session: Session, premises: Premises, act: Act, raw: bytes, k
     session.flush()
     if party is None:
         _keep_attachments(session, premises, act, row, mail)
+    return row
 
 
 def find_sender(session: Session, premises: Premises, mail: IncomingMail) -> Match:
