@@ -6,6 +6,7 @@ What lies in the mailbox is never deleted or moved. imap-tools' own flagging exp
 import imaplib
 import logging
 import re
+import select
 import ssl
 import time
 from collections import Counter
@@ -264,8 +265,9 @@ def _top_received(raw: bytes) -> datetime:
 
 
 def _idle(box: BaseMailBox, seconds: float, stopped: Callable[[], bool]) -> None:
+    """Idle until the server says anything. What it says is read by the end of IDLE: imap-tools would cut lines."""
     box.idle.start()  # type: ignore[no-untyped-call]
     end = time.monotonic() + seconds
-    while time.monotonic() < end and not stopped() and not any(b"EXISTS" in line for line in box.idle.poll(STEP_S)):
+    while time.monotonic() < end and not stopped() and not select.select([box.client.sock], [], [], STEP_S)[0]:
         pass
     box.idle.stop()  # type: ignore[no-untyped-call]
