@@ -1,7 +1,7 @@
 """Intake: mails become rows, rows find their unit; what nobody can place waits for a person, never dropped."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -77,7 +77,7 @@ class Match:
     by: str = ""
 
 
-def fetch_mail(premises: Premises, act: Act) -> int:
+def fetch_mail(premises: Premises, act: Act, stopped: Callable[[], bool] = lambda: False) -> int:
     """Fetch what lies in the mailbox into intake rows, for whichever campaign; return how many were new.
 
     A mail is marked in its mailbox only after its row is committed; it is never deleted.
@@ -99,6 +99,8 @@ def fetch_mail(premises: Premises, act: Act) -> int:
                 _record_safely(session, premises, act, mailbox.name, mail)
                 fetched += 1
         mailbox.take(mail)
+        if stopped():
+            break
     return fetched
 
 
