@@ -74,7 +74,7 @@ async def test_a_mail_is_taken_in_once_by_one_run_and_the_rest_ends_cleanly(desk
     os.kill(os.getpid(), signal.SIGTERM)
     assert await asyncio.wait_for(serving, 10)
     assert runs == ["{'hand_in': 1}"]
-    assert sorted(said) == ["1 mail fetched", f"{KEY}: {{'hand_in': 1}}"]
+    assert {"1 mail fetched", f"{KEY}: {{'hand_in': 1}}"} <= set(said)
     assert desk.standings("BH001")["plan"] is Standing.ACCEPTED
 
 
