@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import String, func, insert, select
+from sqlalchemy import Integer, String, cast, func, insert, select
 from sqlalchemy.orm import Session
 
 from ledger import audit
@@ -173,6 +173,24 @@ def is_fetched(session: Session, mailbox: str, uid_validity: str, uid: str) -> b
         IntakeRow.mailbox == mailbox, IntakeRow.uid_validity == uid_validity, IntakeRow.uid == uid
     )
     return session.scalar(query) is not None
+
+
+def last_uid(session: Session, mailbox: str, uid_validity: str) -> int:
+    """Return the highest number on record under a mailbox's numbering; 0 if there is none."""
+    query = select(func.max(cast(IntakeRow.uid, Integer))).where(
+        IntakeRow.mailbox == mailbox, IntakeRow.uid_validity == uid_validity
+    )
+    return session.scalar(query) or 0
+
+
+def under_another_number(session: Session, mailbox: str, uid_validity: str, raw_sha256: str) -> IntakeRow | None:
+    """Return the row of the same mail, byte for byte, from before a mailbox was numbered anew."""
+    query = (
+        select(IntakeRow)
+        .where(IntakeRow.mailbox == mailbox, IntakeRow.uid_validity != uid_validity, IntakeRow.raw_sha256 == raw_sha256)
+        .limit(1)
+    )
+    return session.scalar(query)
 
 
 def waiting_intake(session: Session, campaign_id: int, limit: int) -> list[IntakeRow]:
