@@ -17,6 +17,7 @@ from mail.tokens import sign
 from office import wording
 from office.alerts import alert_lines
 from office.answers import answer_of
+from office.links import portal_link
 from office.letters import CampaignLines, ContactLines, DigestRow, ItemLine, LetterContext, PartyLines, TallyRow
 from office.premises import Premises
 from office.rulebook import Rulebook, rulebook_of
@@ -120,10 +121,16 @@ class Composer:
             in_reply_to=answered,
             # Not every provider keeps plus-addresses and subjects; a reply's References come back as they are.
             references=(*([answered] if answered else []), f"<{token}@{self._premises.mail_domain}>"),
-            values={"party": party.name, "code": party.code, "token": token.upper(), "reply": reply_to},
+            values={"party": party.name, "code": party.code, "token": token.upper(), "reply": reply_to}
+            | self._link(party),
             own=own,
         )
         return self._premises.skeletons.compose(kept, fields)
+
+    def _link(self, party: Party) -> dict[str, str]:
+        """Return the value of the mark for the party's page, if there is a portal."""
+        link = portal_link(self._premises, self._book, party.id, party.link_epoch)
+        return {"link": link} if link else {}
 
     def _skeleton(self, message: Waiting, live: Sequence[Item], party: Party) -> tuple[Kept, tuple[bytes, ...]]:
         """Return the skeleton of a message, and the contents that only this recipient gets.
@@ -164,6 +171,7 @@ class Composer:
             reply_address=mark("reply"),
             why=WHY[message.notice],
             date_text=wording.moment_text(self._act.as_of, self._book.zone),
+            link=mark("link") if self._premises.portal_url and party.kind == "unit" else "",
             items=self._item_lines(party.id, {item.obligation_id for item in live}),
             attachments=tuple(e.file_name for e in enclosures),
             answer=answer_of(self._session, self._premises, self._book, int(intake)) if intake.isdigit() else None,
