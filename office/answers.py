@@ -10,6 +10,7 @@ from office import wording
 from office.letters import Answer, AnswerLine, FindingLine
 from office.premises import Premises
 from office.rulebook import Rulebook
+from rules.forms import Finding
 
 SHOWN = 30  # findings in one mail; the rest are counted
 STATES = {"accepted": "已接收", "queried": "已登记，待核实", "returned": "退回，请更正后重报"}
@@ -62,7 +63,9 @@ def _line(
     )
 
 
-def finding_lines(texts: Mapping[str, Mapping[str, str]], findings: Sequence[FindingRow]) -> tuple[FindingLine, ...]:
+def finding_lines(
+    texts: Mapping[str, Mapping[str, str]], findings: Sequence[FindingRow | Finding]
+) -> tuple[FindingLine, ...]:
     """Return findings in sentences."""
     return tuple(
         FindingLine(

@@ -17,8 +17,8 @@ from mail.tokens import sign
 from office import wording
 from office.alerts import alert_lines
 from office.answers import answer_of
-from office.links import portal_link
 from office.letters import CampaignLines, ContactLines, DigestRow, ItemLine, LetterContext, PartyLines, TallyRow
+from office.links import portal_link
 from office.premises import Premises
 from office.rulebook import Rulebook, rulebook_of
 from office.skeletons import Composed, Kept
@@ -322,6 +322,11 @@ def _template(digest: str, key: str, book: Rulebook) -> FormTemplate:
             deadline_text=wording.due_text(due[0], book.zone) if len(due) == 1 else "",
         )
     return _TEMPLATES[digest, key]
+
+
+def empty_form(digest: str, key: str, book: Rulebook) -> FormTemplate:
+    """Return the empty form of a deliverable, the same that was sent with the launch."""
+    return _template(digest, key, book)
 
 
 def campaign_lines(campaign: Campaign) -> CampaignLines:

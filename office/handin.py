@@ -35,6 +35,7 @@ from rules.obligations import Obligation, SubmissionState, is_owed
 
 DOCUMENTS = frozenset({FileKind.DOCX, FileKind.PDF})
 MATERIALS = frozenset({FileKind.JPEG, FileKind.PNG, FileKind.GIF, FileKind.MP4})
+ACCEPTED_AS = {DeliverableKind.DOCUMENT: DOCUMENTS, DeliverableKind.FREE: DOCUMENTS | MATERIALS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,8 @@ class HandIn:
     subject: str = ""
     entered_by: str = ""
     grounds: str = ""
+    deliverable: str = ""  # what the unit says it hands in, where it can say so; a form still tells by itself
+    obligation_id: int | None = None  # the same, of one occurrence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +117,10 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
             problems.append(f"{file.name or wording.UNNAMED}：{error.problem}")
             reasons.append(error.reason)
             continue
-        obligation = _obligation_for(session, act, hand_in.party, placed.deliverable)
+        if _is_there(session, hand_in.party, placed.deliverable, kept.sha256):
+            duplicates += 1
+            continue
+        obligation = _obligation_for(session, act, hand_in, placed.deliverable)
         if already_handed_in(session, obligation.id, kept.sha256) is not None:
             duplicates += 1
             continue
@@ -155,6 +161,9 @@ def _place(session: Session, premises: Premises, campaign: Campaign, hand_in: Ha
     kind = sniff(file.content)
     if kind is FileKind.XLSX:
         return _place_workbook(premises, campaign, hand_in.party, file.content)
+    named = campaign.deliverable(hand_in.deliverable) if hand_in.deliverable else None
+    if named is not None and kind in ACCEPTED_AS.get(named.kind, ()):
+        return _Placed(deliverable=named, state=SubmissionState.ACCEPTED)
     if kind in DOCUMENTS:
         deliverable = _which_document(session, campaign, hand_in, file.name)
         return _Placed(deliverable=deliverable, state=SubmissionState.ACCEPTED)
@@ -217,11 +226,20 @@ def _which_document(session: Session, campaign: Campaign, hand_in: HandIn, file_
     )
 
 
-def _obligation_for(session: Session, act: Act, party: PartyRow, deliverable: Deliverable) -> ObligationRow:
+def _is_there(session: Session, party: PartyRow, deliverable: Deliverable, sha256: str) -> bool:
+    """Whether a unit handed in the same bytes as a voluntary item before: each would else be one of its own."""
+    if deliverable.kind is not DeliverableKind.FREE:
+        return False
+    mine = load_obligations(session, party.campaign_id, party_ids=[party.id])
+    return any(already_handed_in(session, o.id, sha256) for o in mine if o.deliverable == deliverable.key)
+
+
+def _obligation_for(session: Session, act: Act, hand_in: HandIn, deliverable: Deliverable) -> ObligationRow:
     """Return the obligation that a hand-in answers: the earliest still owed, else the last (a correction).
 
-    Voluntary materials make an obligation of their own for each hand-in.
+    Voluntary materials make an obligation of their own for each hand-in. Where the unit named one, it is that one.
     """
+    party = hand_in.party
     if deliverable.kind is DeliverableKind.FREE:
         new = NewObligation(
             party_id=party.id,
@@ -238,7 +256,8 @@ def _obligation_for(session: Session, act: Act, party: PartyRow, deliverable: De
     ]
     if not mine:
         raise NotPlacedError(wording.PROBLEM["not_owed"], f"{party.code} does not owe {deliverable.key}")
-    chosen = _answered(mine)
+    named = [o for o in mine if o.id == hand_in.obligation_id]
+    chosen = named[0] if named else _answered(mine)
     return session.get_one(ObligationRow, chosen.id)
 
 
