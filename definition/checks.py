@@ -12,7 +12,18 @@ from definition.yaml_source import Source
 from rules.addresses import ADDRESS
 from rules.deadlines import recurring
 
-NOTICES = ("launch", "reminder", "receipt", "returned", "summary", "closing")
+NOTICES = (
+    "launch",
+    "reminder",
+    "receipt",
+    "returned",
+    "granted",
+    "refused",
+    "contact_changed",
+    "answer",
+    "summary",
+    "closing",
+)
 PARTS = ("subject.txt", "body.txt", "body.html")
 
 
@@ -96,6 +107,8 @@ def _deliverable(campaign: Campaign, source: Source, number: int, item: Delivera
         yield fault("due", "free materials have no deadline", "remove it, or make it a document")
     if item.kind is not DeliverableKind.FREE and (item.due is None) == (item.recurrence is None):
         yield fault("due", "needs a deadline: either due or recurrence", "give exactly one of them")
+    if item.original and item.kind is DeliverableKind.FREE:
+        yield fault("original", "free materials owe no sealed original", "remove it, or make it a document")
     for category in item.owed_by.categories:
         if category not in campaign.categories:
             yield fault("owed_by", f"unknown category {category!r}", f"use one of {'、'.join(campaign.categories)}")

@@ -80,6 +80,13 @@ class DeliverableKind(StrEnum):
     FREE = "free"  # voluntary: pictures, video, text; any time, any number
 
 
+class Review(StrEnum):
+    """Who accepts what is handed in without a fault."""
+
+    AUTO = "auto"  # at once, by the checks alone
+    STAFF = "staff"  # a person, with `muster accept`
+
+
 class OwedBy(Part):
     """Who owes a deliverable: everyone, or the units of some categories and some more."""
 
@@ -118,6 +125,8 @@ class Deliverable(Part):
     owed_by: OwedBy
     reminders: Reminders | None = None
     nil_return: bool = False
+    review: Review = Review.AUTO
+    original: bool = False  # the sealed paper original is asked for besides
 
 
 class Audience(StrEnum):
@@ -161,6 +170,12 @@ class Joiners(Part):
     working_days: int = Field(default=3, ge=1)
 
 
+class Returns(Part):
+    """What staff return after its deadline without naming a day is owed again within so many working days."""
+
+    working_days: int = Field(default=3, ge=1)
+
+
 class Attachment(Part):
     """A file sent with the launch notice; its hash is taken when the campaign is loaded."""
 
@@ -200,6 +215,7 @@ class Campaign(Part):
     timetable: Timetable
     sending: Sending = Sending()
     joiners: Joiners = Joiners()
+    returns: Returns = Returns()
     attachments: tuple[Attachment, ...] = ()
     forms: dict[str, Form] = Field(default_factory=dict)  # filled by the loader, by the path written in `form:`
     calendar_days: CalendarDays = CalendarDays()  # filled by the loader

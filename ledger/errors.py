@@ -8,6 +8,9 @@ LedgerError
 ├── TakenOver
 ├── UnknownHold
 ├── UnknownMessage
+├── UnknownSubmission
+├── UnknownFinding
+├── UnknownRequest
 └── BrokenChain
 """
 
@@ -42,6 +45,18 @@ class UnknownHold(LedgerError):  # noqa: N818
 
 class UnknownMessage(LedgerError):  # noqa: N818
     """There is no such message, or it is in no state to be settled."""
+
+
+class UnknownSubmission(LedgerError):  # noqa: N818
+    """There is no such version."""
+
+
+class UnknownFinding(LedgerError):  # noqa: N818
+    """There is no such finding."""
+
+
+class UnknownRequest(LedgerError):  # noqa: N818
+    """There is no such request."""
 
 
 class TakenOver(LedgerError):  # noqa: N818

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session, aliased
 
 from ledger.tables import (
     ContactRow,
+    DecisionRow,
     DeliverableRow,
     ItemRow,
     MessageRow,
@@ -19,12 +21,15 @@ from ledger.tables import (
 )
 from ledger.tables.base import table_of
 from rules.notices import Said
-from rules.obligations import Obligation, SubmissionState, Version
+from rules.obligations import RANK, Obligation, SubmissionState, Version
 
 # Tables rather than models where thousands of rows are read: a row costs half as much.
 _obligations, _submissions = table_of(ObligationRow), table_of(SubmissionRow)
 _parties, _deliverables = table_of(PartyRow), table_of(DeliverableRow)
 _messages, _items = table_of(MessageRow), table_of(ItemRow)
+
+RETURNED_BY_STAFF, EXTENDED, REOPENED = "returned", "extended", "reopened"  # decisions that move a due instant
+MOVES_DUE = (RETURNED_BY_STAFF, EXTENDED, REOPENED)
 
 
 def load_obligations(
@@ -46,6 +51,7 @@ def load_obligations(
         named = select(ItemRow.obligation_id).where(ItemRow.message_id.in_(named_in))
         wanted = or_(of_party, _obligations.c.id.in_(named)) if named_in else of_party
     versions = _versions(session, wanted, known_at)
+    moved = _moved_dues(session, campaign_id, known_at)
     query = (
         select(
             _obligations.c.id,
@@ -75,16 +81,51 @@ def load_obligations(
             category,
             deliverable,
             occurrence,
-            due,
-            chase_from,
+            *moved.get(id_, UNMOVED).at_that_time(due, chase_from),
             versions.get(id_, ()),
             exempt_at is not None and (known_at is None or exempt_at <= known_at),
             left_at if known_at is None or (left_at is not None and left_at <= known_at) else None,
+            moved.get(id_, UNMOVED).first_due,
         )
         for (
             id_, party_id, superior_id, category, deliverable, occurrence, due, chase_from, exempt_at, left_at,
         ) in session.connection().execute(query).all()
     ]  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class _Moved:
+    """How decisions moved a due instant: what it was at a past moment, and by what lateness is judged."""
+
+    first_due: datetime | None = None
+    then: tuple[datetime | None, datetime] | None = None
+
+    def at_that_time(self, due: datetime | None, chase_from: datetime) -> tuple[datetime | None, datetime]:
+        """Return the due instant and the begin of chasing as they were known."""
+        return self.then or (due, chase_from)
+
+
+UNMOVED = _Moved()
+
+
+def _moved_dues(session: Session, campaign_id: int, known_at: datetime | None) -> dict[int, _Moved]:
+    """Return what decisions did to due instants, by obligation; few were moved, and they are read together."""
+    query = (
+        select(DecisionRow.obligation_id, DecisionRow.kind, DecisionRow.as_of, DecisionRow.before)
+        .where(DecisionRow.campaign_id == campaign_id, DecisionRow.kind.in_(MOVES_DUE))
+        .order_by(DecisionRow.id)
+    )
+    moved: dict[int, _Moved] = {}
+    for obligation_id, kind, as_of, before in session.execute(query):
+        if obligation_id is None or "due" not in before:
+            continue
+        due = datetime.fromisoformat(before["due"]) if before["due"] else None
+        of_it = moved.setdefault(obligation_id, _Moved())
+        if known_at is not None and as_of > known_at:
+            of_it.then = of_it.then or (due, datetime.fromisoformat(before["chase_from"]))
+        elif kind == RETURNED_BY_STAFF and of_it.first_due is None:
+            of_it.first_due = due
+    return moved
 
 
 def _versions(
@@ -111,6 +152,7 @@ def _versions(
     return found
 
 
+_RANK = {state.value: rank for state, rank in RANK.items()}
 NAMED, DEAD, UNNAMED = "n", "d", "-"  # what a message says of an obligation: names it, names it in vain, or not
 
 
@@ -121,7 +163,7 @@ def look_alike(session: Session, message_ids: Collection[int]) -> dict[int, str]
     something that is no longer owed, or under another due instant.
     """
     standing = (
-        select(func.max(case((_submissions.c.state == "accepted", 2), (_submissions.c.state == "queried", 1), else_=0)))
+        select(func.max(case(_RANK, value=_submissions.c.state)))
         .where(_submissions.c.obligation_id == _obligations.c.id)
         .scalar_subquery()
     )

@@ -5,15 +5,21 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger.tables import DeliverableRow, FileRow, FindingRow, IntakeRow, ObligationRow, SubmissionRow
+from ledger.tables import AnswerRow, DeliverableRow, FileRow, FindingRow, IntakeRow, ObligationRow, SubmissionRow
 from office import wording
 from office.letters import Answer, AnswerLine, FindingLine
 from office.premises import Premises
 from office.rulebook import Rulebook
 from rules.forms import Finding
 
+PARTS = ("problem", "remedy")
 SHOWN = 30  # findings in one mail; the rest are counted
-STATES = {"accepted": "已接收", "queried": "已登记，待核实", "returned": "退回，请更正后重报"}
+STATES = {
+    "accepted": "已接收",
+    "submitted": "已收到，待办公室审核",
+    "queried": "已登记，待核实",
+    "returned": "退回，请更正后重报",
+}
 
 
 def answer_of(session: Session, premises: Premises, book: Rulebook, intake_id: int) -> Answer:
@@ -33,6 +39,14 @@ def answer_of(session: Session, premises: Premises, book: Rulebook, intake_id: i
     return Answer(lines=lines, problems=tuple(str(p) for p in intake.problems))
 
 
+def answer_of_submission(session: Session, premises: Premises, book: Rulebook, submission_id: int) -> Answer:
+    """Return the answer that tells what became of one version."""
+    submission = session.get_one(SubmissionRow, submission_id)
+    obligation = session.get_one(ObligationRow, submission.obligation_id)
+    title = session.get_one(DeliverableRow, obligation.deliverable_id).title
+    return Answer(lines=(_line(session, premises, book, submission, obligation, title),))
+
+
 def _line(
     session: Session,
     premises: Premises,
@@ -47,6 +61,7 @@ def _line(
     ).all()
     weight = {"must": 0, "query": 1, "info": 2}
     rows = sorted(rows, key=lambda f: weight[f.severity])
+    answered = answers_to(session, rows)
     timely = ""
     if obligation.due_at is not None:
         timely = "按时" if submission.received_at < obligation.due_at else "已过截止时间，按迟报登记"
@@ -58,7 +73,7 @@ def _line(
         received_text=wording.moment_text(submission.received_at, book.zone),
         timely_text=timely,
         file_name=file_name,
-        findings=finding_lines(premises.finding_texts, rows[:SHOWN]),
+        findings=tuple(sentences_of(premises.finding_texts, f, answered.get(f.id)) for f in rows[:SHOWN]),
         more_findings=max(0, len(rows) - SHOWN),
     )
 
@@ -67,13 +82,30 @@ def finding_lines(
     texts: Mapping[str, Mapping[str, str]], findings: Sequence[FindingRow | Finding]
 ) -> tuple[FindingLine, ...]:
     """Return findings in sentences."""
-    return tuple(
-        FindingLine(
-            severity_text=wording.SEVERITY[f.severity],
-            place="!".join(p for p in (f.sheet, f.cell) if p),
-            field=f.field,
-            problem=texts[f.code]["problem"].format(field=f.field, read=f.read, **f.params),
-            remedy=texts[f.code]["remedy"].format(field=f.field, read=f.read, **f.params),
-        )
-        for f in findings
+    return tuple(sentences_of(texts, f) for f in findings)
+
+
+def sentences_of(
+    texts: Mapping[str, Mapping[str, str]], found: FindingRow | Finding, answer: AnswerRow | None = None
+) -> FindingLine:
+    """Return a finding in sentences; of one that was answered, the answer stands in the place of the remedy."""
+    said = {part: texts[found.code][part].format(field=found.field, read=found.read, **found.params) for part in PARTS}
+    return FindingLine(
+        severity_text=wording.SEVERITY[found.severity],
+        place="!".join(p for p in (found.sheet, found.cell) if p),
+        field=found.field,
+        problem=said["problem"],
+        remedy=said["remedy"] if answer is None else answer_text(answer),
     )
+
+
+def answer_text(answer: AnswerRow) -> str:
+    """Return what was answered to a query, as the unit reads it."""
+    value = "" if answer.number is None else f"按 {answer.number:.15g} 计"
+    return f"已核实：{'；'.join(part for part in (value, answer.text) if part)}。"
+
+
+def answers_to(session: Session, findings: Sequence[FindingRow]) -> dict[int, AnswerRow]:
+    """Return what was answered to findings, by finding."""
+    query = select(AnswerRow).where(AnswerRow.finding_id.in_([f.id for f in findings]))
+    return {answer.finding_id: answer for answer in session.scalars(query)}

@@ -16,7 +16,7 @@ from mail.skeleton import MESSAGE_ID, Enclosure, Fields, mark
 from mail.tokens import sign
 from office import wording
 from office.alerts import alert_lines
-from office.answers import answer_of
+from office.decided import told_of
 from office.letters import CampaignLines, ContactLines, DigestRow, ItemLine, LetterContext, PartyLines, TallyRow
 from office.links import portal_link
 from office.premises import Premises
@@ -34,6 +34,10 @@ WHY = {
     "reminder": "您收到本邮件，是因为贵单位还有材料没有报送。",
     "receipt": "您收到本邮件，是因为我们收到了以贵单位名义报送的材料；如非贵单位报送，请立即告知。",
     "returned": "您收到本邮件，是因为我们收到了以贵单位名义报送的材料；如非贵单位报送，请立即告知。",
+    "granted": "您收到本邮件，是因为贵单位向办公室提出了申请。",
+    "refused": "您收到本邮件，是因为贵单位向办公室提出了申请。",
+    "contact_changed": "您收到本邮件，是因为您是该单位变更前或变更后的联系人；如非贵单位办理，请立即告知。",
+    "answer": "您收到本邮件，是因为您曾来信。",
     "escalation": "您收到本邮件，是因为贵单位逾期未报，且您登记为单位负责人或联系人。",
     "escalation_digest": "您收到本邮件，是因为名单中的单位由贵单位主管或归口联系。",
     "alert": "您收到本邮件，是因为您登记为本系统的值守人员。",
@@ -161,7 +165,7 @@ class Composer:
     ) -> LetterContext:
         """Return what a message says, marks standing for what differs per recipient."""
         campaign = self._book.campaign
-        intake = message.occasion.removeprefix("intake:")
+        told = told_of(self._session, self._premises, self._book, message.occasion)
         return LetterContext(
             notice=message.notice,
             campaign=campaign_lines(campaign),
@@ -174,7 +178,8 @@ class Composer:
             link=mark("link") if self._premises.portal_url and party.kind == "unit" else "",
             items=self._item_lines(party.id, {item.obligation_id for item in live}),
             attachments=tuple(e.file_name for e in enclosures),
-            answer=answer_of(self._session, self._premises, self._book, int(intake)) if intake.isdigit() else None,
+            answer=told.answer,
+            decision=told.decision,
             digest=self._digest(live) if message.notice == "escalation_digest" else (),
             tally=self._tally() if message.notice == "summary" else (),
             alert=alert_lines(self._session, self._row, message.detail) if message.notice == "alert" else None,
@@ -297,9 +302,10 @@ class Composer:
 
     def _answered(self, message: Waiting) -> str:
         """Return the Message-ID of the mail that a message answers, if it answers one."""
-        if not message.occasion.startswith("intake:"):
+        number = message.detail.get("answers", message.occasion.removeprefix("intake:"))
+        if not str(number).isdigit():
             return ""
-        intake = self._session.get(IntakeRow, int(message.occasion.removeprefix("intake:")))
+        intake = self._session.get(IntakeRow, int(number))
         found = intake.message_id if intake is not None else ""
         return found if MESSAGE_ID.fullmatch(found) else ""
 

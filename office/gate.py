@@ -76,7 +76,7 @@ class Gate:
 
     def verdict(self, message: Waiting) -> tuple[Address, Lane] | Unsent:
         """Return the contact to write to and its lane, or why the message has to wait. Counts what it lets through."""
-        contact = choose_contact(self.contacts[message.party_id], message.notice)
+        contact = self._contact(message)
         if contact is None:
             return Unsent.NO_CONTACT
         lane = self._lanes.of(contact.address)
@@ -87,9 +87,16 @@ class Gate:
             self._chased[contact.address] += 1
         return contact, lane
 
+    def _contact(self, message: Waiting) -> Address | None:
+        """Return the contact a message is meant for, while it works; else the first working one of its party."""
+        contacts = self.contacts[message.party_id]
+        meant = message.detail.get("contact")
+        pinned = (c for c in contacts if c.id == meant and c.bad_since is None)
+        return next(pinned, None) or choose_contact(contacts, message.notice)
+
     def lane_of(self, message: Waiting) -> str:
         """Return the lane in which a message would go now."""
-        contact = choose_contact(self.contacts[message.party_id], message.notice)
+        contact = self._contact(message)
         return self._lanes.of(contact.address).name if contact is not None else ""
 
     def lane_plans(self) -> dict[str, LanePlan]:

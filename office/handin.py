@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from definition.models import Campaign, Deliverable, DeliverableKind
+from definition.models import Campaign, Deliverable, DeliverableKind, Review
 from documents.reading import UnreadableWorkbook, WorkbookRead, read_workbook
 from documents.sniff import FileKind, sniff
 from ledger.acts import Act
@@ -26,6 +26,7 @@ from ledger.tables import CampaignRow, IntakeKind, IntakeRow, IntakeState, Oblig
 from mail.parsing import new_part
 from mail.tokens import read_token
 from office import wording
+from office.acting import act_on_accepted
 from office.premises import Premises
 from office.rulebook import open_book, rulebook_of
 from rules.form_checks import check
@@ -33,6 +34,7 @@ from rules.forms import Checked
 from rules.notices import ItemDue
 from rules.obligations import Obligation, SubmissionState, is_owed
 
+CLEAN = frozenset({SubmissionState.ACCEPTED, SubmissionState.SUBMITTED})
 DOCUMENTS = frozenset({FileKind.DOCX, FileKind.PDF})
 MATERIALS = frozenset({FileKind.JPEG, FileKind.PNG, FileKind.GIF, FileKind.MP4})
 ACCEPTED_AS = {DeliverableKind.DOCUMENT: DOCUMENTS, DeliverableKind.FREE: DOCUMENTS | MATERIALS}
@@ -124,14 +126,14 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
         if already_handed_in(session, obligation.id, kept.sha256) is not None:
             duplicates += 1
             continue
-        record_submission(
+        submission = record_submission(
             session,
             act,
             NewSubmission(
                 obligation=obligation,
                 channel=hand_in.channel,
                 received_at=hand_in.received_at,
-                state=placed.state,
+                state=(state := reviewed(placed.state, placed.deliverable)),
                 file=kept,
                 checked=placed.checked,
                 intake_id=hand_in.intake.id,
@@ -139,16 +141,24 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
                 grounds=hand_in.grounds,
             ),
         )
-        states.append(placed.state)
+        if state is SubmissionState.ACCEPTED:
+            act_on_accepted(session, premises, act, submission, obligation)
+        states.append(state)
         items.append(ItemDue(obligation_id=obligation.id, rung=f"intake:{hand_in.intake.id}", due=obligation.due_at))
     if duplicates and not states and not problems:
         return TakenIn()
-    clean = not problems and all(state is SubmissionState.ACCEPTED for state in states)
+    clean = not problems and all(state in CLEAN for state in states)
     notice = "receipt" if clean else "returned"
     unique = tuple(dict.fromkeys(items))
     answer = NewMessage(party_id=hand_in.party.id, notice=notice, occasion=f"intake:{hand_in.intake.id}", items=unique)
     plan_messages(session, act, campaign_row.id, premises.mail_domain, [answer])
     return TakenIn(recorded=len(states), problems=tuple(problems), reasons=tuple(reasons), notice=notice)
+
+
+def reviewed(state: SubmissionState, deliverable: Deliverable) -> SubmissionState:
+    """Return the state of a version as its deliverable is reviewed: a clean one may wait for staff."""
+    waits = state is SubmissionState.ACCEPTED and deliverable.review is Review.STAFF
+    return SubmissionState.SUBMITTED if waits else state
 
 
 def _place(session: Session, premises: Premises, campaign: Campaign, hand_in: HandIn, file: IncomingFile) -> _Placed:

@@ -121,6 +121,33 @@ class Alert:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NamedContact:
+    """A contact as a mail names it."""
+
+    role_text: str
+    name: str
+    address: str
+    phone: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionLines:
+    """What was decided: over a version handed in, a request, a contact, a letter to the office."""
+
+    by_staff: bool = False  # returned by a person, not by the checks
+    title: str = ""  # of the material
+    asked_text: str = ""  # what the unit had asked for
+    reasons: tuple[str, ...] = ()
+    due_text: str = ""  # the deadline that holds from now on
+    contact: NamedContact | None = None
+    was: NamedContact | None = None
+    unit: str = ""
+    to_old: bool = False  # the mail goes to the contact written to before
+    about: str = ""  # the subject of the letter that is answered
+    said: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LetterContext:
     """Everything a template may say.
 
@@ -144,6 +171,7 @@ class LetterContext:
     digest: tuple[DigestRow, ...] = ()
     tally: tuple[TallyRow, ...] = ()
     alert: Alert | None = None
+    decision: DecisionLines | None = None
     rung_text: str = ""
     final: bool = False
     sample: bool = False

@@ -4,11 +4,23 @@ from datetime import datetime
 
 from office import wording
 from office.composing import WHY, campaign_lines, contact_lines, tally_row
-from office.letters import Alert, Answer, AnswerLine, DigestRow, FindingLine, ItemLine, LetterContext, PartyLines
+from office.letters import (
+    Alert,
+    Answer,
+    AnswerLine,
+    DecisionLines,
+    DigestRow,
+    FindingLine,
+    ItemLine,
+    LetterContext,
+    NamedContact,
+    PartyLines,
+)
 from office.rulebook import Rulebook
 from rules.rates import Totals
 
 NOTICES = tuple(WHY)
+DECIDED = ("granted", "refused", "contact_changed", "answer")
 TROUBLE = "；".join(
     (
         wording.TROUBLE["unreached"],
@@ -65,9 +77,30 @@ def sample_context(book: Rulebook, notice: str, reply_address: str, at: datetime
             lines=(f"SAMPLE 某某街道办事处：{TROUBLE}",),
             remedy=wording.ALERT_REMEDY["contacts"],
         ),
+        decision=_decision(notice, items[0]),
         rung_text="主管",
         final=False,
         sample=True,
+    )
+
+
+def _decision(notice: str, item: ItemLine) -> DecisionLines | None:
+    if notice not in DECIDED:
+        return None
+    changed = notice == "contact_changed"
+    asked = wording.ASKED["extension"].format(day="6月10日")
+    return DecisionLines(
+        title=item.title,
+        asked_text=asked,
+        reasons=("李四来电更正" if changed else "汇总时间紧，请按原定时间报送",),
+        due_text="6月10日（星期三）24时前",
+        contact=NamedContact(role_text="联络员", name="李四", address="lisi@unit.example", phone="022-00000001")
+        if changed
+        else None,
+        was=NamedContact(role_text="值班", name="值班室", address="duty@unit.example", phone="") if changed else None,
+        unit="某某街道办事处",
+        about="关于报送时间的咨询",
+        said="请以通知所列时间为准。",
     )
 
 

@@ -12,6 +12,7 @@ STANDING = {
     "missing": "未报",
     "returned": "退回待补正",
     "queried": "已报待核实",
+    "submitted": "已报待审核",
     "accepted": "已报",
     "exempt": "免报",
     "left": "已退出",
@@ -28,6 +29,10 @@ NOTICE = {
     "summary": "汇总报告",
     "alert": "值守提示",
     "closing": "办结通知",
+    "granted": "申请已同意",
+    "refused": "申请未同意",
+    "contact_changed": "联系人变更",
+    "answer": "答复来信",
 }
 STEP = {
     "launch": "下发通知",
@@ -116,6 +121,34 @@ CAUSE = {
 }
 NO_ADDRESS = "没有登记邮箱"
 SOFT = "已被退回 {count} 次，最近一次：{cause}"
+
+# What a unit or staff cannot have done, said to the unit.
+NOT_POSSIBLE = {
+    "answered": "这一处已经核实过了，不用再填。",
+    "foreign": "这不是本单位的材料，不能代为处理。如链接有误，请与办公室联系。",
+    "not_latest": "这一版之后又报过新的版本，请在最新版本上核实。",
+    "not_queried": "这份材料目前没有待核实的内容。",
+    "not_a_query": "这一处是必须改正的问题，请改好后重新报送。",
+    "nothing_said": "请填写准确数字，或者说明情况。",
+    "bad_number": "这个数不符合填报要求：{problem}{remedy}",
+    "bad_due": "新的截止日期应晚于现在，且不晚于活动截止日期{closes}。",
+    "not_later": "申请的日期应晚于现在的截止时间（{due}）。",
+    "no_reason": "请写明理由。",
+    "not_owed": "这项材料不需要再报，不必申请延期。",
+    "asked_already": "同一事项已有一份申请等待办公室处理，请不要重复提交。",
+    "bad_address": "邮箱“{address}”写得不对，请核对后重填。",
+    "bad_role": "请选择联系人类别。",
+    "same_contact": "联系人没有变化，不必申请。",
+    "decided": "这份申请已经处理过了。",
+    "judged": "这份材料的状态已经变化，请刷新后再看。",
+    "no_original": "这项材料不需要报送纸质件。",
+}
+ASKED = {
+    "extension": "申请延期至{day}",
+    "contact": "申请将{role}变更为{name}（{address}）",
+}
+ROLE = {"liaison": "联络员", "duty": "值班", "responsible": "负责人"}
+ORIGINAL = {"outstanding": "纸质件未到", "received": "纸质件已到"}
 
 PROGRESS = "本次发信进度"
 UNNAMED = "（未命名附件）"

@@ -113,6 +113,23 @@ class Check:
     severity: Severity = Severity.QUERY
 
 
+class Action(StrEnum):
+    """What an accepted form does besides being counted."""
+
+    CONTACTS = "contacts"  # who is named in it becomes the unit's first contact
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActsAs:
+    """What an accepted form does: which of its ``rows`` name a contact of which role, and in which ``columns``."""
+
+    __pydantic_config__ = STRICT
+
+    kind: Action
+    rows: Mapping[str, str]  # key of a fixed row → role: liaison, duty, responsible
+    columns: Mapping[str, str]  # name, address, phone → key of a column
+
+
 @dataclass(frozen=True, kw_only=True)
 class Form:
     """A form: either fixed ``rows`` or ``free`` rows, never both."""
@@ -126,6 +143,7 @@ class Form:
     rows: tuple[Row, ...] = ()
     free: FreeRows | None = None
     checks: tuple[Check, ...] = ()
+    acts_as: ActsAs | None = None
     notes: tuple[str, ...] = ()  # printed under the title of the template
 
     @property

@@ -12,6 +12,7 @@ class SubmissionState(StrEnum):
     """What became of one version handed in."""
 
     ACCEPTED = "accepted"  # 已接收
+    SUBMITTED = "submitted"  # 待审核: clean, and waits for staff where a deliverable is reviewed by them
     QUERIED = "queried"  # 待核实: counts as reported, queried figures are kept out of the totals
     RETURNED = "returned"  # 退回: counts as missing until corrected
 
@@ -22,11 +23,19 @@ class Standing(StrEnum):
     MISSING = "missing"  # 未报
     RETURNED = "returned"  # 退回待补正
     QUERIED = "queried"  # 已报待核实
+    SUBMITTED = "submitted"  # 已报待审核
     ACCEPTED = "accepted"  # 已报
     EXEMPT = "exempt"  # 免报
     LEFT = "left"  # 已退出
 
 
+RANK = {
+    SubmissionState.ACCEPTED: 3,
+    SubmissionState.SUBMITTED: 2,
+    SubmissionState.QUERIED: 1,
+    SubmissionState.RETURNED: 0,
+}
+REPORTED = frozenset({Standing.ACCEPTED, Standing.SUBMITTED, Standing.QUERIED})
 OWED = frozenset({Standing.MISSING, Standing.RETURNED})
 OUTSIDE_RATES = frozenset({Standing.EXEMPT, Standing.LEFT})
 
@@ -57,17 +66,22 @@ class Obligation(NamedTuple):
     versions: tuple[Version, ...] = ()
     exempt: bool = False
     left_at: datetime | None = None
+    first_due: datetime | None = None  # what it was due by before a return gave it a later instant
 
     @property
     def voluntary(self) -> bool:
         """Whether nothing is owed: no due instant."""
         return self.due is None
 
+    @property
+    def judged_by(self) -> datetime | None:
+        """The due instant by which lateness is judged: a return asks again, and makes nobody punctual."""
+        return self.first_due or self.due
+
 
 def counting_version(versions: Iterable[Version]) -> Version | None:
-    """Return the version that counts: the last accepted, else the last queried, else the last returned."""
-    rank = {SubmissionState.ACCEPTED: 2, SubmissionState.QUERIED: 1, SubmissionState.RETURNED: 0}
-    return max(versions, key=lambda v: (rank[v.state], v.number), default=None)
+    """Return the version that counts: the last accepted, else submitted, else queried, else returned."""
+    return max(versions, key=lambda v: (RANK[v.state], v.number), default=None)
 
 
 def standing(obligation: Obligation) -> Standing:
@@ -90,15 +104,17 @@ def is_on_time(obligation: Obligation) -> bool | None:
 
     A corrected return counts by its first version: the unit that answered in time and was sent back is not late.
     """
-    if obligation.due is None or standing(obligation) not in (Standing.ACCEPTED, Standing.QUERIED):
+    if obligation.judged_by is None or standing(obligation) not in REPORTED:
         return None
-    return first_received(obligation.versions) < obligation.due
+    return first_received(obligation.versions) < obligation.judged_by
 
 
 def was_corrected_late(obligation: Obligation) -> bool:
     """Whether it counts as on time only by its first version; shown apart in every table."""
     version = counting_version(obligation.versions)
-    return bool(is_on_time(obligation)) and version is not None and is_overdue(obligation.due, version.received_at)
+    return (
+        bool(is_on_time(obligation)) and version is not None and is_overdue(obligation.judged_by, version.received_at)
+    )
 
 
 def first_received(versions: Sequence[Version]) -> datetime:
