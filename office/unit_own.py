@@ -41,6 +41,11 @@ def own_intake(session: Session, party: PartyRow, intake_id: int) -> IntakeRow:
     return row
 
 
+def submissions_of(session: Session, intake: IntakeRow) -> set[int]:
+    """Return the numbers of the versions that one hand-in made."""
+    return set(session.scalars(select(SubmissionRow.id).where(SubmissionRow.intake_id == intake.id)))
+
+
 def own_file(session: Session, party: PartyRow, file_id: int) -> FileRow:
     """Return a file that a unit handed in.
 

@@ -16,7 +16,7 @@ from portal.headers import SafeHeaders
 from portal.limits import BodyLimit
 from portal.pages import STYLE, Pages
 from portal.receipts import receipt_routes
-from portal.routes import routes
+from portal.routes import handing_in_routes, looking_routes
 from portal.rules import PortalRules
 
 OVERHEAD = 256 * 1024  # of a form around its files
@@ -31,9 +31,8 @@ def create_app(
     pages = Pages(premises().templates / "portal")
     counter = Counter(premises, clock, rules, pages)
     app = FastAPI(title="Muster", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    app.include_router(routes(counter))
-    app.include_router(asking_routes(counter))
-    app.include_router(receipt_routes(counter))
+    for group in (looking_routes, handing_in_routes, asking_routes, receipt_routes):
+        app.include_router(group(counter))
 
     @app.get(f"/{STYLE}")
     async def style() -> Response:
@@ -49,7 +48,7 @@ def create_app(
 
     @app.exception_handler(HTTPException)
     @app.exception_handler(RequestValidationError)
-    async def missing(request: Request, error: Exception) -> Response:
+    async def missing(_request: Request, error: Exception) -> Response:
         return counter.wrong_method() if getattr(error, "status_code", 404) == 405 else counter.missing()  # noqa: PLR2004
 
     app.add_middleware(BodyLimit, limit=rules.max_upload_bytes + OVERHEAD)

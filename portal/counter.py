@@ -18,6 +18,7 @@ from starlette.responses import Response
 from ledger.tables import CampaignRow
 from office.links import LinkState, Opened
 from office.premises import Premises
+from office.refusals import NotPossible
 from office.rulebook import Rulebook, rulebook_of
 from office.unit_own import NotYoursError
 from portal.forms import BrokenFormError, Sent, read_form
@@ -87,12 +88,17 @@ class Counter:
             return self._refuse("broken_form", Sent(), most=self.rules.max_files)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it, and nothing was recorded
+        return await self._done(request, link, do, sent)
+
+    async def _done(self, request: Request, link: str, do: Do, sent: Sent) -> Response:
         try:
             return await self._in_thread(partial(self._act, request, link, do, sent))
         except NoEntryError as error:
             return self._closed_door(request, error, sent)
         except NotYoursError:
             return self.missing()
+        except NotPossible as error:
+            return self._refuse("not_possible", sent, request=request, said=error.for_unit)
         except Exception:
             logger.exception("nothing was recorded of what a unit sent")
             return self._refuse("not_received", sent, request=request, retry=self._retry(request, link, sent))
@@ -175,9 +181,10 @@ class Counter:
         request: Request | None = None,
         retry: Mapping[str, Any] | None = None,
         most: int = 0,
+        said: str = "",
     ) -> Response:
         book: Rulebook | None = getattr(request.state, "book", None) if request is not None else None
-        response = self.pages.show(refusal(why, sent, book=book, retry=retry, most=most), {})
+        response = self.pages.show(refusal(why, sent, book=book, retry=retry, most=most, said=said), {})
         if REFUSAL[why].status in (429, 503):
             response.headers["Retry-After"] = "60"
         return response

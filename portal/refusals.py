@@ -29,7 +29,8 @@ REFUSAL = {
     "too_large": Refusal(
         status=413,
         heading="文件太大，没有收到",
-        remedy=f"{NOTHING}一次上传的文件合计不能超过 {{most}} MB。请压缩图片或视频，分几次上传；仍有困难请与办公室联系。",
+        remedy=f"{NOTHING}一次上传的文件合计不能超过 {{most}} MB。"
+        "请压缩图片或视频，分几次上传；仍有困难请与办公室联系。",
     ),
     "broken_form": Refusal(
         status=400,
@@ -41,6 +42,7 @@ REFUSAL = {
         heading="页面打开时间过长，请再确认一次",
         remedy=f"{NOTHING}为防止他人冒用，本次提交需要再确认一次。",
     ),
+    "not_possible": Refusal(status=409, heading="没有办理", remedy="{said}"),
     "not_received": Refusal(
         status=503,
         heading="系统暂时繁忙，没有收到",
@@ -84,11 +86,17 @@ FIELDS = {
 
 
 def refusal(
-    why: str, sent: Sent, *, book: Rulebook | None = None, retry: Mapping[str, Any] | None = None, most: int = 0
+    why: str,
+    sent: Sent,
+    *,
+    book: Rulebook | None = None,
+    retry: Mapping[str, Any] | None = None,
+    most: int = 0,
+    said: str = "",
 ) -> Page:
     """Return the page that says why something was not done."""
-    said = REFUSAL[why]
-    return _page(said, said.remedy.format(most=most), sent, book=book, retry=retry)
+    found = REFUSAL[why]
+    return _page(found, found.remedy.format(most=most, said=said), sent, book=book, retry=retry)
 
 
 def closed_door(opened: Opened, sent: Sent) -> Page:

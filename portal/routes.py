@@ -12,30 +12,21 @@ from office.rulebook import rulebook_of
 from office.unit_desk import AffairView, Desk, affair_of, desk_of, voluntary_of
 from office.unit_forms import check_typed, empty_workbook, open_form, save_draft, typed_before, typed_in, view_form
 from office.unit_handin import hand_in_files, hand_in_form
-from office.unit_own import NotYoursError, own_file, own_intake, own_obligation
+from office.unit_own import NotYoursError, own_file, own_intake, own_obligation, submissions_of
 from portal.counter import Counter
 from portal.forms import Sent
 from portal.gate import Visit
 from portal.pages import Download, GoTo, Page, Shown
+from portal.sayings import said_in
 from rules.forms import Checked
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ROWS_MORE = 5
-SAID = {
-    "draft": "草稿已经保存。草稿不等于报送，填好后请点“报送”。",
-    "asked": "申请已经提交，办公室处理后会发邮件告知。",
-    "contact": "更换联系人的申请已经提交，办公室核实后会发邮件告知新、原联系人。",
-    "confirmed": "已经确认。",
-    "no_file": "没有选择文件。请先选择要上传的文件，再点“上传”。",
-    "no_reason": "没有提交：请把日期和理由填写完整。",
-    "bad_date": "没有提交：延期日期没有认出来，请写成 2020-06-16 的样式。",
-    "not_now": "没有提交：{why}",
-}
-FAULTS = frozenset({"no_file", "no_reason", "bad_date", "not_now"})
+TO_DO = frozenset({"returned", "queried"})
 
 
-def routes(counter: Counter) -> APIRouter:
-    """Return the routes of the pages."""
+def looking_routes(counter: Counter) -> APIRouter:
+    """Return the routes of pages and files."""
     router = APIRouter()
 
     @router.get("/u/{link}")
@@ -44,38 +35,19 @@ def routes(counter: Counter) -> APIRouter:
 
     @router.get("/u/{link}/o/{number}")
     async def affair(request: Request, link: str, number: int) -> Response:
-        return await counter.look(request, link, lambda visit: _affair(visit, number, _said(request)))
+        return await counter.look(request, link, lambda visit: _affair(visit, number, said_in(request.query_params)))
 
     @router.get("/u/{link}/v/{key}")
     async def voluntary(request: Request, link: str, key: str) -> Response:
-        return await counter.look(request, link, lambda visit: _voluntary(visit, key, _said(request)))
+        return await counter.look(request, link, lambda visit: _voluntary(visit, key, said_in(request.query_params)))
 
     @router.get("/u/{link}/o/{number}/fill")
     async def fill(request: Request, link: str, number: int) -> Response:
         return await counter.look(request, link, lambda visit: _fill(visit, number, request.query_params))
 
-    @router.post("/u/{link}/o/{number}/fill")
-    async def filled(request: Request, link: str, number: int) -> Response:
-        return await counter.act(request, link, lambda visit, sent: _filled(visit, sent, number))
-
-    @router.post("/u/{link}/o/{number}/upload")
-    async def upload(request: Request, link: str, number: int) -> Response:
-        return await counter.act(request, link, lambda visit, sent: _uploaded(visit, sent, number))
-
-    @router.post("/u/{link}/v/{key}/upload")
-    async def upload_voluntary(request: Request, link: str, key: str) -> Response:
-        return await counter.act(request, link, lambda visit, sent: _uploaded_voluntary(visit, sent, key))
-
     @router.get("/u/{link}/upload")
-    async def upload_page(request: Request, link: str) -> Response:
-        def show(visit: Visit) -> Shown:
-            return Page(template="upload.html", context=_desk(visit) | {"said": _said(request)}, forms=True)
-
-        return await counter.look(request, link, show)
-
-    @router.post("/u/{link}/upload")
-    async def upload_any(request: Request, link: str) -> Response:
-        return await counter.act(request, link, _uploaded_any)
+    async def upload(request: Request, link: str) -> Response:
+        return await counter.look(request, link, lambda visit: _upload(visit, said_in(request.query_params)))
 
     @router.get("/u/{link}/r/{number}")
     async def result(request: Request, link: str, number: int) -> Response:
@@ -92,11 +64,27 @@ def routes(counter: Counter) -> APIRouter:
     return router
 
 
-def _said(request: Request) -> tuple[str, bool]:
-    """Return the sentence that a redirect asked for, and whether it is about a fault; the address says only which."""
-    key = request.query_params.get("said", "")
-    text = SAID.get(key, "")
-    return text, key in FAULTS
+def handing_in_routes(counter: Counter) -> APIRouter:
+    """Return the routes by which a unit hands in."""
+    router = APIRouter()
+
+    @router.post("/u/{link}/o/{number}/fill")
+    async def fill(request: Request, link: str, number: int) -> Response:
+        return await counter.act(request, link, lambda visit, sent: _filled(visit, sent, number))
+
+    @router.post("/u/{link}/o/{number}/upload")
+    async def upload(request: Request, link: str, number: int) -> Response:
+        return await counter.act(request, link, lambda visit, sent: _uploaded(visit, sent, number))
+
+    @router.post("/u/{link}/v/{key}/upload")
+    async def upload_voluntary(request: Request, link: str, key: str) -> Response:
+        return await counter.act(request, link, lambda visit, sent: _uploaded_voluntary(visit, sent, key))
+
+    @router.post("/u/{link}/upload")
+    async def upload_any(request: Request, link: str) -> Response:
+        return await counter.act(request, link, _uploaded_any)
+
+    return router
 
 
 def _desk(visit: Visit) -> dict[str, Any]:
@@ -128,9 +116,12 @@ def _fill(visit: Visit, number: int, asked: Mapping[str, str]) -> Page:
     checked = check_typed(visit.premises, opened, typed) if "check" in asked and typed else None
     more = ROWS_MORE if "more" in asked else 0
     form = view_form(visit.premises, opened, typed, checked, more=more, source=source)
-    said = (SAID.get(asked.get("said", ""), ""), False)
-    shown = {"affair": affair, "form": form, "tried": "tried" in asked, "said": said}
+    shown = {"affair": affair, "form": form, "tried": "tried" in asked, "said": said_in(asked)}
     return Page(template="fill.html", context=context | shown, forms=True)
+
+
+def _upload(visit: Visit, said: tuple[str, bool]) -> Page:
+    return Page(template="upload.html", context=_desk(visit) | {"said": said}, forms=True)
 
 
 def _filled(visit: Visit, sent: Sent, number: int) -> Shown:
@@ -138,10 +129,11 @@ def _filled(visit: Visit, sent: Sent, number: int) -> Shown:
     opened = open_form(visit.session, visit.party, number)
     typed = typed_in(opened.form, sent.text)
     page = f"/o/{number}/fill"
-    action = sent.get("action")
+    sure = bool(sent.get("sure"))
+    action = "hand_in" if sure else sent.get("action")
     if action == "hand_in":
         checked = check_typed(visit.premises, opened, typed)
-        if _may_be_handed_in(checked, sure=bool(sent.get("sure"))):
+        if _may_be_handed_in(checked, sure=sure):
             done = hand_in_form(visit.session, visit.premises, visit.act, opened, typed)
             return GoTo(path=f"/r/{done.intake_id}")
     save_draft(visit.session, visit.act, opened, typed)
@@ -178,13 +170,20 @@ def _uploaded_any(visit: Visit, sent: Sent) -> Shown:
 
 
 def _result(visit: Visit, number: int) -> Page:
+    """Show what came of one hand-in, and lead on to each affair that it was for."""
     intake = own_intake(visit.session, visit.party, number)
     book = rulebook_of(visit.session.get_one(CampaignRow, visit.party.campaign_id))
     answer = answer_of(visit.session, visit.premises, book, intake.id)
+    handed_in = submissions_of(visit.session, intake)
     context = _desk(visit)
-    return Page(
-        template="result.html", context=context | {"answer": answer, "known_before": intake.kind == "duplicate"}
-    )
+    mine = [(a, v) for a in context["desk"].affairs for v in a.versions if v.submission_id in handed_in]
+    shown = {
+        "answer": answer,
+        "known_before": intake.kind == IntakeKind.DUPLICATE,
+        "receipts": [(v.submission_id, a.title) for a, v in mine],
+        "pages": [(f"/o/{a.obligation_id}", f"去更正、核实{a.title}") for a, v in mine if v.state in TO_DO],
+    }
+    return Page(template="result.html", context=context | shown)
 
 
 def _empty(visit: Visit, number: int) -> Download:
