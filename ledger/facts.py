@@ -248,6 +248,7 @@ class Party(NamedTuple):
     category: str
     superior_id: int | None
     left_at: datetime | None
+    link_epoch: int = 0
 
 
 class Address(NamedTuple):

@@ -25,7 +25,7 @@ class Token:
 
 def sign(kind: str, number: int, secret: bytes) -> str:
     """Return the token of a party (``p``) or message (``m``)."""
-    body = kind + _encode(number)
+    body = kind + encode(number)
     return f"{body}-{_signature(body, secret)}"
 
 
@@ -34,7 +34,7 @@ def find_tokens(text: str, secret: bytes) -> list[Token]:
     found = []
     for kind, number, signature in PATTERN.findall(text.lower()):
         if hmac.compare_digest(_signature(kind + number, secret), signature):
-            found.append(Token(kind=kind, number=_decode(number)))
+            found.append(Token(kind=kind, number=decode(number)))
     return found
 
 
@@ -49,7 +49,8 @@ def _signature(body: str, secret: bytes) -> str:
     return "".join([PAIRS[(bits >> shift) & 1023] for shift in SHIFTS])
 
 
-def _encode(number: int) -> str:
+def encode(number: int) -> str:
+    """Return a number in base 32."""
     digits = ""
     while True:
         number, rest = divmod(number, len(ALPHABET))
@@ -58,7 +59,8 @@ def _encode(number: int) -> str:
             return digits
 
 
-def _decode(text: str) -> int:
+def decode(text: str) -> int:
+    """Return the number that stands in base 32."""
     number = 0
     for char in text:
         number = number * len(ALPHABET) + ALPHABET.index(char)

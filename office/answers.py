@@ -78,7 +78,9 @@ def _line(
     )
 
 
-def finding_lines(texts: Mapping[str, Mapping[str, str]], findings: Sequence[FindingRow]) -> tuple[FindingLine, ...]:
+def finding_lines(
+    texts: Mapping[str, Mapping[str, str]], findings: Sequence[FindingRow | Finding]
+) -> tuple[FindingLine, ...]:
     """Return findings in sentences."""
     return tuple(sentences_of(texts, f) for f in findings)
 

@@ -18,6 +18,7 @@ from office import wording
 from office.alerts import alert_lines
 from office.decided import told_of
 from office.letters import CampaignLines, ContactLines, DigestRow, ItemLine, LetterContext, PartyLines, TallyRow
+from office.links import portal_link
 from office.premises import Premises
 from office.rulebook import Rulebook, rulebook_of
 from office.skeletons import Composed, Kept
@@ -124,10 +125,16 @@ class Composer:
             in_reply_to=answered,
             # Not every provider keeps plus-addresses and subjects; a reply's References come back as they are.
             references=(*([answered] if answered else []), f"<{token}@{self._premises.mail_domain}>"),
-            values={"party": party.name, "code": party.code, "token": token.upper(), "reply": reply_to},
+            values={"party": party.name, "code": party.code, "token": token.upper(), "reply": reply_to}
+            | self._link(party),
             own=own,
         )
         return self._premises.skeletons.compose(kept, fields)
+
+    def _link(self, party: Party) -> dict[str, str]:
+        """Return the value of the mark for the party's page, if there is a portal."""
+        link = portal_link(self._premises, self._book, party.id, party.link_epoch)
+        return {"link": link} if link else {}
 
     def _skeleton(self, message: Waiting, live: Sequence[Item], party: Party) -> tuple[Kept, tuple[bytes, ...]]:
         """Return the skeleton of a message, and the contents that only this recipient gets.
@@ -168,6 +175,7 @@ class Composer:
             reply_address=mark("reply"),
             why=WHY[message.notice],
             date_text=wording.moment_text(self._act.as_of, self._book.zone),
+            link=mark("link") if self._premises.portal_url and party.kind == "unit" else "",
             items=self._item_lines(party.id, {item.obligation_id for item in live}),
             attachments=tuple(e.file_name for e in enclosures),
             answer=told.answer,
@@ -320,6 +328,11 @@ def _template(digest: str, key: str, book: Rulebook) -> FormTemplate:
             deadline_text=wording.due_text(due[0], book.zone) if len(due) == 1 else "",
         )
     return _TEMPLATES[digest, key]
+
+
+def empty_form(digest: str, key: str, book: Rulebook) -> FormTemplate:
+    """Return the empty form of a deliverable, the same that was sent with the launch."""
+    return _template(digest, key, book)
 
 
 def campaign_lines(campaign: Campaign) -> CampaignLines:

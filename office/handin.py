@@ -38,6 +38,7 @@ from rules.obligations import Obligation, SubmissionState, is_owed
 CLEAN = frozenset({SubmissionState.ACCEPTED, SubmissionState.SUBMITTED})
 DOCUMENTS = frozenset({FileKind.DOCX, FileKind.PDF})
 MATERIALS = frozenset({FileKind.JPEG, FileKind.PNG, FileKind.GIF, FileKind.MP4})
+ACCEPTED_AS = {DeliverableKind.DOCUMENT: DOCUMENTS, DeliverableKind.FREE: DOCUMENTS | MATERIALS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,8 @@ class HandIn:
     subject: str = ""
     entered_by: str = ""
     grounds: str = ""
-    deliverable: str = ""  # key: which document it is, by the word of staff
+    deliverable: str = ""  # what unit or staff say it is, where they can say so; a form still tells by itself
+    obligation_id: int | None = None  # the same, of one occurrence
     occasion: str = ""  # of the answer, where it is not the mail or upload itself
 
 
@@ -105,7 +107,10 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
             problems.append(f"{file.name or wording.UNNAMED}：{error.problem}")
             reasons.append(error.reason)
             continue
-        obligation = _obligation_for(session, act, hand_in.party, placed.deliverable)
+        if _is_there(session, hand_in.party, placed.deliverable, kept.sha256):
+            duplicates += 1
+            continue
+        obligation = _obligation_for(session, act, hand_in, placed.deliverable)
         if already_handed_in(session, obligation.id, kept.sha256) is not None:
             duplicates += 1
             continue
@@ -155,6 +160,9 @@ def _place(session: Session, premises: Premises, campaign: Campaign, hand_in: Ha
     if kind is FileKind.XLSX:
         return _place_workbook(session, premises, campaign, hand_in.party, file.content)
     _refuse_picture_of_form(campaign, file.name)
+    named = campaign.deliverable(hand_in.deliverable) if hand_in.deliverable else None
+    if named is not None and kind in ACCEPTED_AS.get(named.kind, ()):
+        return _Placed(deliverable=named, state=SubmissionState.ACCEPTED)
     if kind in DOCUMENTS:
         deliverable = _which_document(session, campaign, hand_in, file.name)
         return _Placed(deliverable=deliverable, state=SubmissionState.ACCEPTED)
@@ -203,8 +211,6 @@ def _place_workbook(
 def _which_document(session: Session, campaign: Campaign, hand_in: HandIn, file_name: str) -> Deliverable:
     """Return the document deliverable that a file names, or the only one the unit still owes."""
     documents = [d for d in campaign.deliverables if d.kind is DeliverableKind.DOCUMENT]
-    if hand_in.deliverable:
-        return campaign.deliverable(hand_in.deliverable)
     for text in (file_name, new_part(hand_in.subject)):
         named = [d for d in documents if d.title in text]
         if len(named) == 1:
@@ -224,11 +230,20 @@ def _which_document(session: Session, campaign: Campaign, hand_in: HandIn, file_
     )
 
 
-def _obligation_for(session: Session, act: Act, party: PartyRow, deliverable: Deliverable) -> ObligationRow:
+def _is_there(session: Session, party: PartyRow, deliverable: Deliverable, sha256: str) -> bool:
+    """Whether a unit handed in the same bytes as a voluntary item before: each would else be one of its own."""
+    if deliverable.kind is not DeliverableKind.FREE:
+        return False
+    mine = load_obligations(session, party.campaign_id, party_ids=[party.id])
+    return any(already_handed_in(session, o.id, sha256) for o in mine if o.deliverable == deliverable.key)
+
+
+def _obligation_for(session: Session, act: Act, hand_in: HandIn, deliverable: Deliverable) -> ObligationRow:
     """Return the obligation that a hand-in answers: the earliest still owed, else the last (a correction).
 
-    Voluntary materials make an obligation of their own for each hand-in.
+    Voluntary materials make an obligation of their own for each hand-in. Where the unit named one, it is that one.
     """
+    party = hand_in.party
     if deliverable.kind is DeliverableKind.FREE:
         new = NewObligation(
             party_id=party.id,
@@ -245,7 +260,8 @@ def _obligation_for(session: Session, act: Act, party: PartyRow, deliverable: De
     ]
     if not mine:
         raise NotPlacedError(wording.PROBLEM["not_owed"], f"{party.code} does not owe {deliverable.key}")
-    chosen = _answered(mine)
+    named = [o for o in mine if o.id == hand_in.obligation_id]
+    chosen = named[0] if named else _answered(mine)
     return session.get_one(ObligationRow, chosen.id)
 
 

@@ -152,7 +152,8 @@ class LetterContext:
     """Everything a template may say.
 
     What differs per recipient of a step may be a mark that is filled in later (the party's name and code, the token,
-    the reply address): templates only print these, and never test, cut or compare them.
+    the reply address, the link to its page): templates only print these, and never test, cut or compare them.
+    Whether there is a link at all is the same for everybody, and may be tested.
     """
 
     notice: str
@@ -163,6 +164,7 @@ class LetterContext:
     reply_address: str
     why: str
     date_text: str
+    link: str = ""
     items: tuple[ItemLine, ...] = ()
     attachments: tuple[str, ...] = ()
     answer: Answer | None = None

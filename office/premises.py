@@ -38,6 +38,8 @@ class Premises:
     rehearsal: bool = False
     lanes: tuple[Lane, ...] = (Lane(name=DEFAULT, connections=40, messages_per_connection=100),)
     connections: int = 4  # at most so many to one lane by one sender
+    portal_url: str = ""  # empty: no page, and no link in any mail
+    link_days: int = 60  # a link holds so long after the campaign's close
     opening_mailbox: Callable[[], Mailbox] | None = None  # None: the Maildir
 
     @cached_property

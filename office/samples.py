@@ -31,8 +31,8 @@ TROUBLE = "；".join(
 TOTALS = Totals(owed=285, reported=270, on_time=262, late=8, returned=3, missing=12, queried=2)
 
 
-def sample_context(book: Rulebook, notice: str, reply_address: str, at: datetime) -> LetterContext:
-    """Return a plausible context of a notice."""
+def sample_context(book: Rulebook, notice: str, reply_address: str, at: datetime, *, link: str = "") -> LetterContext:
+    """Return a plausible context of a notice; ``link`` is printed where units would be given theirs."""
     zone = book.zone
     items = tuple(
         ItemLine(
@@ -56,6 +56,7 @@ def sample_context(book: Rulebook, notice: str, reply_address: str, at: datetime
         reply_address=reply_address,
         why=WHY[notice],
         date_text=wording.moment_text(at, zone),
+        link=link,
         items=items,
         attachments=("附件2活动计划表.xlsx", "报送截止时间.ics"),
         answer=_answer(items[0].title, flawed=notice == "returned"),

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from rules.deadlines import stated
 
+ZONE = {"Asia/Shanghai": "北京时间", "Asia/Urumqi": "新疆时间", "Asia/Hong_Kong": "香港时间"}
 WEEKDAYS = "一二三四五六日"
 
 STANDING = {
@@ -193,6 +194,11 @@ def moment_text(moment: datetime, zone: ZoneInfo) -> str:
     """Return an instant in local time: 5月31日 16:20."""
     local = moment.astimezone(zone)
     return f"{local.month}月{local.day}日 {local:%H:%M}"
+
+
+def zone_text(zone: ZoneInfo) -> str:
+    """Return a zone as people call it."""
+    return ZONE.get(zone.key, zone.key)
 
 
 def due_text(due: datetime | None, zone: ZoneInfo) -> str:

@@ -166,6 +166,24 @@ class Form:
         return " ".join(label for label in labels if label and label != row.unit)
 
 
+def entry_at(form: Form, row_key: str, column: Column) -> Entry | None:
+    """Return where a fixed row departs from its column, if it does."""
+    row = next((r for r in form.rows if r.key == row_key), None)
+    return row.entries.get(column.key) if row is not None else None
+
+
+def type_at(form: Form, row_key: str, column: Column) -> FieldType:
+    """Return the type that holds in an entry cell."""
+    entry = entry_at(form, row_key, column)
+    return entry.type if entry is not None and entry.type is not None else column.type
+
+
+def constraints_at(form: Form, row_key: str, column: Column) -> Constraints:
+    """Return the limits that hold in an entry cell."""
+    entry = entry_at(form, row_key, column)
+    return entry.constraints if entry is not None and entry.constraints is not None else column.constraints
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """What was read in one cell: where, and the raw value (str, int, float, bool, date, datetime or None)."""

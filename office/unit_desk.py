@@ -1,0 +1,291 @@
+"""The unit's desk: what a unit sees of its own affairs on its page. Looking changes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from definition.models import Deliverable, DeliverableKind
+from ledger.facts import load_obligations
+from ledger.tables import (
+    AnswerRow,
+    CampaignRow,
+    CampaignState,
+    DraftRow,
+    FileRow,
+    FindingRow,
+    PartyRow,
+    SubmissionRow,
+)
+from office import wording
+from office.answers import STATES, finding_lines
+from office.composing import campaign_lines, contact_lines
+from office.letters import CampaignLines, ContactLines
+from office.premises import Premises
+from office.rulebook import Rulebook, rulebook_of
+from office.unit_own import NotYoursError
+from rules.obligations import Obligation, is_owed, standing
+
+WEIGHT = {"must": 0, "query": 1, "info": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingView:
+    """One finding in sentences, with what a unit may do about it."""
+
+    id: int
+    severity: str
+    severity_text: str
+    place: str
+    field: str
+    problem: str
+    remedy: str
+    proposed: str = ""  # the value that one click confirms
+    open: bool = False  # asks, and nobody has answered
+    answered: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileView:
+    """A file of a version."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionView:
+    """One version handed in."""
+
+    submission_id: int
+    number: int
+    state: str
+    state_text: str
+    received_text: str
+    channel_text: str
+    timely_text: str
+    files: tuple[FileView, ...]
+    findings: tuple[FindingView, ...]
+    grounds: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AffairView:
+    """One thing the unit owes, or may hand in, and where it stands."""
+
+    obligation_id: int | None  # None: a voluntary kind, of which each hand-in is an item of its own
+    key: str
+    title: str
+    label: str
+    kind: str
+    due_text: str
+    state: str
+    state_text: str
+    overdue_text: str
+    open: bool
+    has_draft: bool
+    nil_allowed: bool
+    dated: bool
+    versions: tuple[VersionView, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Label and title, as a circular names it."""
+        return f"{self.label}　{self.title}" if self.label else self.title
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """Whose page it is, and what stands on it."""
+
+    unit_name: str
+    campaign: CampaignLines
+    contact: ContactLines
+    zone_text: str
+    now_text: str
+    closed: bool
+    affairs: tuple[AffairView, ...]
+
+    @property
+    def open(self) -> tuple[AffairView, ...]:
+        """What is still owed."""
+        return tuple(a for a in self.affairs if a.open)
+
+    @property
+    def done(self) -> tuple[AffairView, ...]:
+        """What is not owed any more."""
+        return tuple(a for a in self.affairs if not a.open and a.dated)
+
+    @property
+    def voluntary(self) -> tuple[AffairView, ...]:
+        """What may be handed in at any time."""
+        return tuple(a for a in self.affairs if not a.dated)
+
+
+def desk_of(session: Session, premises: Premises, party: PartyRow, at: datetime) -> Desk:
+    """Return a unit's desk at a moment."""
+    row = session.get_one(CampaignRow, party.campaign_id)
+    book = rulebook_of(row)
+    obligations = load_obligations(session, row.id, party_ids=[party.id])
+    versions = _versions(session, premises, book, [ob.id for ob in obligations], {ob.id: ob.due for ob in obligations})
+    drafts = set(session.scalars(select(DraftRow.obligation_id).where(DraftRow.obligation_id.in_(versions))))
+    dated = sorted((ob.due, ob.id, ob) for ob in obligations if ob.due is not None)
+    affairs = [_affair(book, ob, versions[ob.id], drafts, at) for _, _, ob in dated]
+    affairs += [_voluntary(d, obligations, versions) for d in book.campaign.deliverables if _is_free(d)]
+    return Desk(
+        unit_name=party.name,
+        campaign=campaign_lines(book.campaign),
+        contact=contact_lines(book.campaign),
+        zone_text=wording.zone_text(book.zone),
+        now_text=wording.moment_text(at, book.zone),
+        closed=row.state == CampaignState.CLOSED,
+        affairs=tuple(affairs),
+    )
+
+
+def affair_of(desk: Desk, obligation_id: int) -> AffairView:
+    """Return one affair of a desk.
+
+    Raises:
+        NotYoursError: the unit has none of that number.
+
+    """
+    return _first([a for a in desk.affairs if a.obligation_id == obligation_id])
+
+
+def voluntary_of(desk: Desk, key: str) -> AffairView:
+    """Return a voluntary affair of a desk by its deliverable.
+
+    Raises:
+        NotYoursError: there is none of that key.
+
+    """
+    return _first([a for a in desk.voluntary if a.key == key])
+
+
+def _first(found: Sequence[AffairView]) -> AffairView:
+    if not found:
+        raise NotYoursError
+    return found[0]
+
+
+def _is_free(deliverable: Deliverable) -> bool:
+    return deliverable.kind is DeliverableKind.FREE
+
+
+def _affair(
+    book: Rulebook, ob: Obligation, versions: tuple[VersionView, ...], drafts: set[int], at: datetime
+) -> AffairView:
+    deliverable = book.campaign.deliverable(ob.deliverable)
+    open_ = is_owed(ob)
+    return AffairView(
+        obligation_id=ob.id,
+        key=deliverable.key,
+        title=deliverable.title if ob.occurrence == "once" else f"{deliverable.title}（{ob.occurrence}）",
+        label=deliverable.label,
+        kind=deliverable.kind,
+        due_text=wording.due_text(ob.due, book.zone),
+        state=standing(ob),
+        state_text=wording.STANDING[standing(ob)],
+        overdue_text=wording.overdue_text(ob.due, at, book.zone) if open_ else "",
+        open=open_,
+        has_draft=ob.id in drafts,
+        nil_allowed=deliverable.nil_return and open_,
+        dated=True,
+        versions=versions,
+    )
+
+
+def _voluntary(
+    deliverable: Deliverable, obligations: Sequence[Obligation], versions: dict[int, tuple[VersionView, ...]]
+) -> AffairView:
+    mine = [ob for ob in obligations if ob.deliverable == deliverable.key]
+    handed_in = tuple(version for ob in reversed(mine) for version in versions[ob.id])
+    return AffairView(
+        obligation_id=None,
+        key=deliverable.key,
+        title=deliverable.title,
+        label=deliverable.label,
+        kind=deliverable.kind,
+        due_text="随时报送",
+        state="voluntary",
+        state_text=f"已报{len(handed_in)}次" if handed_in else "自愿报送",
+        overdue_text="",
+        open=False,
+        has_draft=False,
+        nil_allowed=False,
+        dated=False,
+        versions=handed_in,
+    )
+
+
+def _versions(
+    session: Session, premises: Premises, book: Rulebook, ids: Sequence[int], dues: dict[int, datetime | None]
+) -> dict[int, tuple[VersionView, ...]]:
+    """Return the versions of obligations, newest first, with their files and findings; three queries for all."""
+    query = select(SubmissionRow).where(SubmissionRow.obligation_id.in_(ids)).order_by(SubmissionRow.version.desc())
+    submissions = session.scalars(query).all()
+    numbers = [s.id for s in submissions]
+    files: dict[int, list[FileView]] = {id_: [] for id_ in numbers}
+    for file in session.scalars(select(FileRow).where(FileRow.submission_id.in_(numbers)).order_by(FileRow.id)):
+        if file.submission_id is not None:
+            files[file.submission_id].append(FileView(id=file.id, name=file.name or wording.UNNAMED))
+    latest: dict[int, int] = {}
+    for one in submissions:
+        latest.setdefault(one.obligation_id, one.id)
+    findings = _findings(session, premises, numbers, {s.id for s in submissions if latest[s.obligation_id] == s.id})
+    found: dict[int, tuple[VersionView, ...]] = dict.fromkeys(ids, ())
+    for one in submissions:
+        due = dues[one.obligation_id]
+        view = VersionView(
+            submission_id=one.id,
+            number=one.version,
+            state=one.state,
+            state_text=STATES.get(one.state, one.state),
+            received_text=wording.moment_text(one.received_at, book.zone),
+            channel_text=wording.CHANNEL.get(one.channel, one.channel),
+            timely_text="" if due is None else "按时" if one.received_at < due else "迟报",
+            files=tuple(files[one.id]),
+            findings=findings[one.id],
+            grounds=one.grounds,
+        )
+        found[one.obligation_id] = (*found[one.obligation_id], view)
+    return found
+
+
+def _findings(
+    session: Session, premises: Premises, submissions: Sequence[int], latest: set[int]
+) -> dict[int, tuple[FindingView, ...]]:
+    query = (
+        select(FindingRow, AnswerRow)
+        .outerjoin(AnswerRow, AnswerRow.finding_id == FindingRow.id)
+        .where(FindingRow.submission_id.in_(submissions))
+        .order_by(FindingRow.id)
+    )
+    rows = sorted(session.execute(query).tuples(), key=lambda pair: WEIGHT.get(pair[0].severity, 3))
+    found: dict[int, tuple[FindingView, ...]] = dict.fromkeys(submissions, ())
+    for row, answer in rows:
+        view = _finding(premises, row, answer, answerable=row.submission_id in latest)
+        found[row.submission_id] = (*found[row.submission_id], view)
+    return found
+
+
+def _finding(premises: Premises, row: FindingRow, answer: AnswerRow | None, *, answerable: bool) -> FindingView:
+    (line,) = finding_lines(premises.finding_texts, [row])
+    answered = ""
+    if answer is not None:
+        answered = answer.text if answer.number is None else f"{answer.number:.15g}"
+    return FindingView(
+        id=row.id,
+        severity=row.severity,
+        severity_text=line.severity_text,
+        place=line.place,
+        field=line.field,
+        problem=line.problem,
+        remedy=line.remedy,
+        proposed=str(row.params.get("proposed", "")),
+        open=answer is None and answerable and row.severity == "query",
+        answered=answered,
+    )

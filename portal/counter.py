@@ -1,0 +1,200 @@
+"""The counter: every request passes it. It admits, asks the office in a thread of the pool, and says what came of it.
+
+Whatever goes wrong with a form that was sent, its text is shown again for copying, and it is said that nothing was
+received: then nothing was, as all is written in one transaction.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from ledger.tables import CampaignRow
+from office.links import LinkState, Opened
+from office.premises import Premises
+from office.refusals import NotPossible
+from office.rulebook import Rulebook, rulebook_of
+from office.unit_own import NotYoursError
+from portal.forms import BrokenFormError, Sent, read_form
+from portal.gate import FIELD, NoEntryError, Visit, admit, cookie_name, cookie_of, form_token, is_ours
+from portal.limits import Rate, TooLargeError
+from portal.pages import Download, GoTo, Pages, Shown, go_to, hand_out
+from portal.refusals import REFUSAL, closed_door, refusal
+from portal.rules import MIB, PortalRules
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+Show = Callable[[Visit], Shown]
+Do = Callable[[Visit, Sent], Shown]
+COOKIE_S = 12 * 3600
+
+
+@dataclass(frozen=True)
+class _Guest:
+    """A request's link, cookie and the token that binds them."""
+
+    link: str
+    cookie: str
+    new: bool
+    token: str
+
+
+class Counter:
+    """What all routes share."""
+
+    def __init__(
+        self, premises: Callable[[], Premises], clock: Callable[[], datetime], rules: PortalRules, pages: Pages
+    ) -> None:
+        """Open the counter; ``premises`` is called once, ``clock`` for every request."""
+        self._premises = premises
+        self._clock = clock
+        self.rules = rules
+        self.pages = pages
+        self._threads = CapacityLimiter(rules.threads)
+        self._posts = Rate(rules.posts_per_minute)
+        self._requests = Rate(rules.requests_per_minute)
+        self._bad_links = Rate(rules.bad_links_per_minute)
+
+    async def look(self, request: Request, link: str, show: Show) -> Response:
+        """Answer a GET: it changes nothing, and only a page with forms sets a cookie."""
+        if not self._may_come(request):
+            return self._refuse("too_often", Sent())
+        try:
+            return await self._in_thread(partial(self._look, request, link, show))
+        except NoEntryError as error:
+            return self._closed_door(request, error, Sent())
+        except NotYoursError:
+            return self.missing()
+        except Exception:
+            logger.exception("a page could not be shown")
+            return self._refuse("out_of_order", Sent())
+
+    async def act(self, request: Request, link: str, do: Do) -> Response:
+        """Answer a POST: do it in one transaction, or say that it was not done and give back what was typed."""
+        if not self._may_come(request):
+            return self._refuse("too_often", Sent())
+        try:
+            sent = await read_form(request, self.rules)
+        except TooLargeError:
+            return self._refuse("too_large", Sent(), most=self.rules.max_upload_bytes // MIB)
+        except BrokenFormError as error:
+            logger.info("a form was not readable: %s", error)
+            return self._refuse("broken_form", Sent(), most=self.rules.max_files)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it, and nothing was recorded
+        return await self._done(request, link, do, sent)
+
+    async def _done(self, request: Request, link: str, do: Do, sent: Sent) -> Response:
+        try:
+            return await self._in_thread(partial(self._act, request, link, do, sent))
+        except NoEntryError as error:
+            return self._closed_door(request, error, sent)
+        except NotYoursError:
+            return self.missing()
+        except NotPossible as error:
+            return self._refuse("not_possible", sent, request=request, said=error.for_unit)
+        except Exception:
+            logger.exception("nothing was recorded of what a unit sent")
+            return self._refuse("not_received", sent, request=request, retry=self._retry(request, link, sent))
+
+    def missing(self) -> Response:
+        """Answer for whatever is not there, or not for this visitor."""
+        return self._refuse("missing", Sent())
+
+    def wrong_method(self) -> Response:
+        """Answer a GET where only a form may be sent, and the other way round."""
+        return self._refuse("method", Sent())
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await to_thread.run_sync(work, limiter=self._threads)
+
+    def _look(self, request: Request, link: str, show: Show) -> Response:
+        premises = self._premises()
+        guest = self._guest(request, link, premises)
+        with premises.ledger.reading() as session:
+            visit = admit(session, premises, link, self._clock())
+            return self._answer(guest, show(visit))
+
+    def _act(self, request: Request, link: str, do: Do, sent: Sent) -> Response:
+        premises = self._premises()
+        guest = self._guest(request, link, premises)
+        with premises.ledger.reading() as session:  # whoever is not admitted keeps nobody waiting for the pen
+            party = admit(session, premises, link, self._clock()).party
+            request.state.book = rulebook_of(session.get_one(CampaignRow, party.campaign_id))
+        if not is_ours(request, premises.secret, link, guest.cookie, sent.token):
+            retry = self._retry(request, link, sent, guest)
+            return self._with_cookie(self._refuse("stale", sent, request=request, retry=retry), guest)
+        if not self._posts.take(link):
+            return self._refuse("too_often", sent, request=request)
+        with premises.ledger.writing() as session:
+            shown = do(admit(session, premises, link, self._clock()), sent)
+        return self._answer(guest, shown)
+
+    def _answer(self, guest: _Guest, shown: Shown) -> Response:
+        base = f"/u/{guest.link}"
+        if isinstance(shown, GoTo):
+            return go_to(base, shown)
+        if isinstance(shown, Download):
+            return hand_out(shown)
+        response = self.pages.show(shown, {"base": base, "csrf": guest.token, "csrf_field": FIELD, "rules": self.rules})
+        return self._with_cookie(response, guest) if shown.forms else response
+
+    def _with_cookie(self, response: Response, guest: _Guest) -> Response:
+        if guest.new:
+            secure = self.rules.secure
+            response.set_cookie(
+                cookie_name(secure=secure),
+                guest.cookie,
+                max_age=COOKIE_S,
+                path="/",
+                secure=secure,
+                httponly=True,
+                samesite="lax",
+            )
+        return response
+
+    def _guest(self, request: Request, link: str, premises: Premises) -> _Guest:
+        cookie, new = cookie_of(request, secure=self.rules.secure)
+        return _Guest(link, cookie, new, form_token(premises.secret, link, cookie))
+
+    def _may_come(self, request: Request) -> bool:
+        who = _address(request)
+        return not self._bad_links.is_empty(who) and self._requests.take(who)
+
+    def _closed_door(self, request: Request, error: NoEntryError, sent: Sent) -> Response:
+        opened: Opened = error.opened
+        if opened.state is LinkState.UNKNOWN:
+            self._bad_links.take(_address(request))
+        return self.pages.show(closed_door(opened, sent), {})
+
+    def _refuse(
+        self,
+        why: str,
+        sent: Sent,
+        *,
+        request: Request | None = None,
+        retry: Mapping[str, Any] | None = None,
+        most: int = 0,
+        said: str = "",
+    ) -> Response:
+        book: Rulebook | None = getattr(request.state, "book", None) if request is not None else None
+        response = self.pages.show(refusal(why, sent, book=book, retry=retry, most=most, said=said), {})
+        if REFUSAL[why].status in (429, 503):
+            response.headers["Retry-After"] = "60"
+        return response
+
+    def _retry(self, request: Request, link: str, sent: Sent, guest: _Guest | None = None) -> Mapping[str, Any]:
+        """Return a form that sends the same text once more; files have to be chosen again."""
+        token = guest.token if guest is not None else sent.token
+        fields = {name: text for name, text in sent.text.items() if name != FIELD} | {FIELD: token}
+        return {"action": request.url.path, "fields": {} if sent.files else fields, "back": f"/u/{link}"}
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
