@@ -21,7 +21,9 @@ def form_faults(form: Form, source: Source) -> Iterator[Fault]:
     if bool(form.rows) == (form.free is not None):
         yield fault("needs either fixed rows or free rows", "give exactly one of rows and free", "key")
     if not form.entry_columns:
-        yield fault("every column is a label: there is nothing to fill in", "leave `label` out where units write", "key")
+        yield fault(
+            "every column is a label: there is nothing to fill in", "leave `label` out where units write", "key"
+        )
     yield from _keys(form, fault)
     for number, column in enumerate(form.columns):
         yield from _pattern(column.constraints, fault, "columns", number)

@@ -10,8 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from definition.calendars import load_calendar
 from definition.checks import check_campaign_values, check_units
-from definition.form_faults import form_faults
 from definition.faults import Fault, FaultyCampaign, Gravity
+from definition.form_faults import form_faults
 from definition.models import Attachment, CalendarDays, Campaign
 from definition.roster import Unit, read_roster
 from definition.yaml_source import Source, pydantic_faults, read_yaml

@@ -178,7 +178,5 @@ def _free(found: Found) -> list[ReadRow]:
         own = _cells(found, form.columns, number, spread=False)
         written = [normal(c.value) or c.formula for key, c in own.items() if key != "no"]
         if any(written) and not any(normal(c.value) in SUMMARY_ROWS for c in own.values()):
-            rows.append(
-                ReadRow(key=str(len(rows) + 1), cells=_cells(found, form.columns, number, spread=True))
-            )
+            rows.append(ReadRow(key=str(len(rows) + 1), cells=_cells(found, form.columns, number, spread=True)))
     return rows

@@ -1,13 +1,13 @@
 """How the workbooks of the corpus are made: a form filled in rightly, then spoiled as people spoil it.
 
-Deterministic: the same recipe gives the same cells. ``python -m tests.corpus.make FOLDER`` writes all of them as files,
+Deterministic: the same recipe gives the same cells.
+``python -m tests.corpus.workbooks FOLDER`` writes all of them as files,
 to be looked at.
 """
 
 import io
 import random
 import re
-import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
@@ -33,6 +33,7 @@ UNIT = "区应急管理局"
 SECRET = b"a secret for the tests only"
 OWN_ID, ANOTHERS_ID = 26, 2  # of the two units in a ledger with the shipped roster; the test makes sure of it
 OWN, ANOTHERS = sign("p", OWN_ID, SECRET), sign("p", ANOTHERS_ID, SECRET)
+DAY = datetime(2020, 6, 16)  # noqa: DTZ001  a cell of a sheet knows no zone
 FIRST = 6  # the first row below the column titles
 
 Change = Callable[[Worksheet], None]
@@ -298,7 +299,7 @@ def many_activities(count: int) -> Change:
 
     def change(sheet: Worksheet) -> None:
         for number in range(1, count + 1):
-            values = (number, f"活动{number}", datetime(2020, 6, 16), None, None, "约300人", None, "王主任", None, "否")
+            values = (number, f"活动{number}", DAY, None, None, "约300人", None, "王主任", None, "否")
             for index, value in enumerate(values, start=1):
                 sheet.cell(row=FIRST - 1 + number, column=index).value = value
 
@@ -311,9 +312,3 @@ def write_all(folder: Path, cases: Mapping[str, bytes]) -> None:
     for number, (name, content) in enumerate(cases.items(), start=1):
         plain = re.sub(r"[^\w]+", "-", name)
         (folder / f"{number:02}-{plain}.xlsx").write_bytes(content)
-
-
-if __name__ == "__main__":
-    from tests.corpus.workbooks import CASES
-
-    write_all(Path(sys.argv[1]), {case.name: case.make() for case in CASES})

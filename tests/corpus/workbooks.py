@@ -4,9 +4,11 @@
 (``office.wording``), and excludes ``found``.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
+from pathlib import Path
 
 from tests.corpus import make
 from tests.corpus.make import calculated, pasted, put, right, spoiled
@@ -42,7 +44,7 @@ def refused(name: str, content: Callable[[], bytes], problem: str, file_name: st
 MOVED, RENAMED = "info heading_moved ", "info sheet_renamed "
 
 NUMBERS = (
-    number("12", ),
+    number("12" ),
     number("12场", "info normalised E6"),
     number("１２", "info normalised E6"),
     number("1,234", "info normalised E6"),
@@ -74,11 +76,11 @@ NUMBERS = (
     number("12 15", "must not_a_number E6"),
     number("12场300人", "must not_a_number E6"),
     number("6月16日", "must not_a_number E6"),
-    number(datetime(2020, 6, 12), "must date_for_number E6"),
+    number(make.DAY, "must date_for_number E6"),
     number(date(2020, 6, 12), "must date_for_number E6"),
     number(-1, "must too_small E6"),
     number(1.5, "must not_whole E6"),
-    number(True, "must not_a_number E6"),
+    number(bool(1), "must not_a_number E6"),
     number("#REF!", "must not_a_number E6"),
     number("=E7*2", "must formula_without_value E6"),
     number(0, "query together E7"),
@@ -142,7 +144,7 @@ ACTIVITIES = (
     changed("sixty activities", "annex2", make.many_activities(60)),
     changed("sixty-one activities", "annex2", make.many_activities(61), found=("must too_many_rows ",)),
     changed("about so many people is text there", "annex2", put(F6="约300人", C6="6月上旬")),
-    changed("a day as a date", "annex2", put(C6=datetime(2020, 6, 16))),
+    changed("a day as a date", "annex2", put(C6=make.DAY)),
     changed("no person", "annex2", put(H6=None), found=("must required H6",)),
     changed("neither yes nor no", "annex2", put(J6="可能"), found=("must not_in_list J6",)),
     changed("a name without end", "annex2", put(B6="长" * 201), found=("must too_long B6",)),
@@ -169,7 +171,8 @@ PEOPLE = (
 
 REFUSED = (
     refused("another unit's file", lambda: right("annex4", token=make.ANOTHERS), "another_unit"),
-    refused("another unit's name, pasted", lambda: pasted("annex4", top="填报单位：天津港保税区安委会"), "another_unit"),
+    refused("another unit's name, pasted", lambda: pasted("annex4", top="填报单位：天津港保税区安委会"),
+            "another_unit"),
     refused("another campaign's file", lambda: right("annex4", campaign="fire-month-2020"), "another_campaign"),
     refused("no form of ours", lambda: make.spoiled("annex4", make.without_rows(1, 60)), "no_form"),
     refused("macros", lambda: attacks.with_named({"xl/vbaProject.bin": b"x"}), "macros", "填报.xlsm"),
@@ -194,3 +197,6 @@ REFUSED = (
 )  # fmt: skip
 
 CASES = (*NUMBERS, *FORMULAS, *STATISTICS, *ACTIVITIES, *PEOPLE, *REFUSED)
+
+if __name__ == "__main__":
+    make.write_all(Path(sys.argv[1]), {case.name: case.make() for case in CASES})
