@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from enum import StrEnum
+from typing import Any
 
 import openpyxl
 from openpyxl.utils import range_boundaries
@@ -125,7 +126,7 @@ def _sheets(book: Workbook, archive: zipfile.ZipFile, data: bytes) -> Iterator[S
         formulas_of.close()
 
 
-def _grid(sheet: ReadOnlyWorksheet) -> list[list[object]]:
+def _grid(sheet: Any) -> list[list[object]]:  # noqa: ANN401  openpyxl's reader is typed as what it is not
     """Return the values, without the empty cells and rows at the ends."""
     sheet.reset_dimensions()
     grid: list[list[object]] = []
@@ -139,7 +140,7 @@ def _grid(sheet: ReadOnlyWorksheet) -> list[list[object]]:
     return grid
 
 
-def _raw(archive: zipfile.ZipFile, sheet: ReadOnlyWorksheet) -> bytes:
+def _raw(archive: zipfile.ZipFile, sheet: Any) -> bytes:  # noqa: ANN401
     with archive.open(sheet._worksheet_path) as part:  # noqa: SLF001  openpyxl tells it nowhere else
         raw = part.read(MAX_PART + 1)
     if len(raw) > MAX_PART:
@@ -147,7 +148,7 @@ def _raw(archive: zipfile.ZipFile, sheet: ReadOnlyWorksheet) -> bytes:
     return raw
 
 
-def _formulas(sheet: ReadOnlyWorksheet) -> dict[Place, str]:
+def _formulas(sheet: Any) -> dict[Place, str]:  # noqa: ANN401
     sheet.reset_dimensions()
     found: dict[Place, str] = {}
     for number, row in enumerate(sheet.iter_rows(max_row=MAX_ROWS, max_col=MAX_COLUMNS)):

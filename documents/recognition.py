@@ -159,12 +159,13 @@ def _fixed(found: Found) -> tuple[list[ReadRow], tuple[Spot, ...]]:
 
 
 def _extra_row(form: Form, labels: Sequence[str], cells: Mapping[str, Cell]) -> Spot | None:
-    """Return the first filled number of a row that the form does not have: it would be lost unsaid."""
+    """Return where something stands in a row that the form does not have: it would be lost unsaid."""
     if not any(labels) or any(label in SUMMARY_ROWS for label in labels):
         return None
     numeric = {c.key for c in form.entry_columns if c.type in (FieldType.INTEGER, FieldType.NUMBER)}
+    telling = numeric or {c.key for c in form.entry_columns if c.constraints.required}
     for key, cell in cells.items():
-        if key in numeric and normal(cell.value):
+        if key in telling and normal(cell.value):
             return Spot(ref=cell.ref, text=" ".join(label for label in labels if label))
     return None
 
@@ -177,7 +178,5 @@ def _free(found: Found) -> list[ReadRow]:
         own = _cells(found, form.columns, number, spread=False)
         written = [normal(c.value) or c.formula for key, c in own.items() if key != "no"]
         if any(written) and not any(normal(c.value) in SUMMARY_ROWS for c in own.values()):
-            rows.append(
-                ReadRow(key=str(len(rows) + 1), cells=_cells(found, form.columns, number, spread=True))
-            )
+            rows.append(ReadRow(key=str(len(rows) + 1), cells=_cells(found, form.columns, number, spread=True)))
     return rows

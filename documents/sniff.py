@@ -31,6 +31,7 @@ OLE_STREAMS = (("EncryptedPackage", "encrypted"), ("WordDocument", "doc"), ("Wor
 EMPTY_ZIP = b"PK\x05\x06"
 DIRECTORY_END = struct.Struct("<4s4H2LH")
 WIDE_END = b"PK\x06\x06"
+IN_WIDE_END = 0xFFFFFFFF  # the size stands there
 
 
 class FileKind(StrEnum):
@@ -113,7 +114,7 @@ def _directory_size(data: bytes) -> int:
     size = int(DIRECTORY_END.unpack_from(data, end)[5])
     wide = data.rfind(WIDE_END, 0, end)
     if wide >= 0 and wide + 48 <= len(data):
-        size = max(size if size != 0xFFFFFFFF else 0, *struct.unpack_from("<Q", data, wide + 40))
+        size = max(size if size != IN_WIDE_END else 0, *struct.unpack_from("<Q", data, wide + 40))
     return size
 
 

@@ -136,7 +136,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
-def _value(node: ast.expr, numbers: Mapping[str, float]) -> float:
+def _value(node: ast.expr, numbers: Mapping[str, float]) -> float:  # noqa: PLR0911  one for each kind of node
     match node:
         case ast.Constant(value=value) if isinstance(value, int | float):
             return value
@@ -156,8 +156,6 @@ def _value(node: ast.expr, numbers: Mapping[str, float]) -> float:
             truths = [bool(_value(v, numbers)) for v in values]
             return all(truths) if isinstance(op, ast.And) else any(truths)
         case ast.Compare(left=left, ops=ops, comparators=comparators):
-            values = [_value(v, numbers) for v in (left, *comparators)]
-            return all(
-                _COMPARISON[type(op)](a, b) for op, a, b in zip(ops, values[:-1], values[1:], strict=True)
-            )
+            sides = [_value(v, numbers) for v in (left, *comparators)]
+            return all(_COMPARISON[type(op)](a, b) for op, a, b in zip(ops, sides[:-1], sides[1:], strict=True))
     raise _Unknown

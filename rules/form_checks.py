@@ -175,22 +175,23 @@ def _never_calculated(place: _Place) -> bool:
 
 
 def _judge_number(place: _Place) -> tuple[Figure | None, list[Finding]]:
-    if isinstance(place.cell.value, datetime | date):
-        return None, [place.finding(Severity.MUST, FindingCode.DATE_FOR_NUMBER)]
     read = read_number(place.cell.value)
     proposed = "" if read.value is None else f"{read.value}"
     if read.kind is NumberKind.BLANK:
         blank = place.finding(Severity.QUERY, FindingCode.BLANK_NUMBER, proposed="0")
         return None, [blank] if place.constraints.required else []
     if read.value is None:
-        return None, [place.finding(Severity.MUST, FindingCode.NOT_A_NUMBER)]
-    if read.kind in QUERIED:
-        return None, [place.finding(Severity.QUERY, FindingCode(read.kind), proposed=proposed)]
+        is_date = isinstance(place.cell.value, datetime | date)
+        code = FindingCode.DATE_FOR_NUMBER if is_date else FindingCode.NOT_A_NUMBER
+        return None, [place.finding(Severity.MUST, code)]
+    query = FindingCode(read.kind) if read.kind in QUERIED else None
+    if query is None and "[" in place.cell.formula:  # calculated from another workbook, that nobody handed in
+        query = FindingCode.OUTSIDE_LINK
+    if query is not None:
+        return None, [place.finding(Severity.QUERY, query, proposed=proposed)]
     fault = _out_of_limits(place, read.value)
     if fault is not None:
         return None, [fault]
-    if "[" in place.cell.formula:  # it was calculated from another workbook, that nobody handed in
-        return None, [place.finding(Severity.QUERY, FindingCode.OUTSIDE_LINK, proposed=proposed)]
     normalised = read.kind is NumberKind.NORMALISED
     notes = [place.finding(Severity.INFO, FindingCode.NORMALISED, proposed=proposed)] if normalised else []
     return place.figure(number=read.value), notes
@@ -261,16 +262,17 @@ def _expression(text: str) -> Expression:
 
 
 def _crossed(form: Form, rule: Check, expression: Expression, group: Mapping[str, Figure]) -> Finding:
-    pair, together = expression.pair, expression.together
-    first = group[(pair or together or expression.names)[0]]
-    params: dict[str, str]
-    if rule.message or not (pair or together):
+    pair = expression.pair or expression.together
+    first = group[pair[0] if pair else expression.names[0]]
+    if rule.message or pair is None:
         code = FindingCode.CROSS
-        said = "；".join(f"“{_called(form, group[n])}”为 {group[n].number}（{group[n].cell}）" for n in expression.names)
+        said = "；".join(
+            f"“{_called(form, group[n])}”为 {group[n].number}（{group[n].cell}）" for n in expression.names
+        )
         params = {"message": rule.message or expression.text, "values": said}
     else:
-        code = FindingCode.AT_MOST if pair else FindingCode.TOGETHER
-        other = group[(pair or together or ())[1]]
+        code = FindingCode.AT_MOST if expression.pair else FindingCode.TOGETHER
+        other = group[pair[1]]
         params = {"other": _called(form, other), "other_read": f"{other.number}", "other_cell": other.cell}
     return Finding(
         severity=rule.severity,

@@ -13,14 +13,49 @@ FINANCIAL = str.maketrans("壹贰叁肆伍陆柒捌玖拾佰仟萬億貳參陸�
 UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10_000, "亿": 100_000_000}
 LOOSE = {"百": 100, "千": 1000, "万": 10**4, "十万": 10**5, "百万": 10**6, "千万": 10**7, "亿": 10**8}
 EMPTY_LIKE = frozenset(
-    {
-        "", "无", "/", "-", "--", "---", "----", "\\", "n/a", "na", "nil", "none", "null", "空", "没", "没有", "暂无",
-        "待定", "待统计", "统计中", "暂未统计", "未统计", "不详", "不涉及", "无此项", "未开展", "未组织", "未举办", "尚未开展",
-        "暂未开展", "x", "×", "//", "*",
-    }
-)  # fmt: skip
-ABOUT_BEFORE = re.compile(r"^(共?大?约|共?近|将近|接近|超过?|不足|不到|至少|最少|最多|逾|大概|估计|预计|~|≈|>=?|<=?|≥|≤)+")
-ABOUT_AFTER = re.compile(r"(?<=[0-9一二两三四五六七八九十百千万亿])(余|多|来|几|\+)(?=万|亿|$)|(左右|上下|以上|以内|以下|不等|不到)$")
+    [
+        "",
+        "无",
+        "/",
+        "//",
+        "-",
+        "--",
+        "---",
+        "----",
+        "\\",
+        "*",
+        "x",
+        "×",
+        "n/a",
+        "na",
+        "nil",
+        "none",
+        "null",
+        "空",
+        "没",
+        "没有",
+        "暂无",
+        "待定",
+        "待统计",
+        "统计中",
+        "暂未统计",
+        "未统计",
+        "不详",
+        "不涉及",
+        "无此项",
+        "未开展",
+        "未组织",
+        "未举办",
+        "尚未开展",
+        "暂未开展",
+    ]
+)
+ABOUT_BEFORE = re.compile(
+    r"^(共?大?约|共?近|将近|接近|超过?|不足|不到|至少|最少|最多|逾|大概|估计|预计|~|≈|>=?|<=?|≥|≤)+"
+)
+ABOUT_AFTER = re.compile(
+    r"(?<=[0-9一二两三四五六七八九十百千万亿])(余|多|来|几|\+)(?=万|亿|$)|(左右|上下|以上|以内|以下|不等|不到)$"
+)
 TOTAL = re.compile(r"^(总共|一共|共计|合计|总计|累计|共)")
 MEASURE = "场次人户份个条篇块张册家名件部期台辆项处幅只本套面版例起批支位头宗根盏所座艘箱类"
 IN_BRACKETS = re.compile(rf"\([{MEASURE}]{{1,3}}\)$")
@@ -68,15 +103,14 @@ def read_number(raw: object) -> NumberRead:
     if isinstance(raw, int | float):
         return NumberRead(kind=NumberKind.EXACT, value=_tidy(raw), shown=str(raw)[:LONGEST])
     shown = str(raw).strip()
-    if not isinstance(raw, str):
-        return NumberRead(kind=NumberKind.NOT_A_NUMBER, value=None, shown=shown)
+    if not isinstance(raw, str) or not shown:
+        kind = NumberKind.BLANK if isinstance(raw, str) else NumberKind.NOT_A_NUMBER
+        return NumberRead(kind=kind, value=None, shown=shown)
     kind, value = _read_text(shown)
     return NumberRead(kind=kind, value=value, shown=shown)
 
 
 def _read_text(shown: str) -> tuple[NumberKind, int | float | None]:
-    if not shown:
-        return NumberKind.BLANK, None
     text = unicodedata.normalize("NFKC", shown[: LONGEST + 1]).translate(FINANCIAL).strip()
     if len(text) > LONGEST:
         return NumberKind.NOT_A_NUMBER, None
@@ -88,13 +122,12 @@ def _read_text(shown: str) -> tuple[NumberKind, int | float | None]:
     text = TOTAL.sub("", text)
     bare, is_about = _without_about(text)
     value, is_sure = _value(bare)
+    kind = NumberKind.EXACT if PLAIN.fullmatch(shown) else NumberKind.NORMALISED
     if value is None:
-        return NumberKind.NOT_A_NUMBER, None
-    if is_about:
-        return NumberKind.APPROXIMATE, value
-    if not is_sure:
-        return NumberKind.UNCLEAR, value
-    return (NumberKind.EXACT if PLAIN.fullmatch(shown) else NumberKind.NORMALISED), value
+        kind = NumberKind.NOT_A_NUMBER
+    elif is_about or not is_sure:
+        kind = NumberKind.APPROXIMATE if is_about else NumberKind.UNCLEAR
+    return kind, value
 
 
 def _without_about(text: str) -> tuple[str, bool]:

@@ -94,7 +94,10 @@ def test_the_shape_tells_which_sentence_fits() -> None:
 
 
 def table(**numbers: object) -> Table:
-    rows = (ReadRow(key=k, cells={"n": Cell(sheet="s", ref=f"B{i}", value=v)}) for i, (k, v) in enumerate(numbers.items(), 2))
+    rows = (
+        ReadRow(key=k, cells={"n": Cell(sheet="s", ref=f"B{i}", value=v)})
+        for i, (k, v) in enumerate(numbers.items(), 2)
+    )
     return Table(form_key="f", sheet="s", rows=tuple(rows))
 
 
@@ -122,10 +125,17 @@ def test_free_rows_are_checked_one_by_one() -> None:
     form = Form(
         key="f", title="f", version=1, columns=columns, free=FreeRows(), checks=(Check(expr="done <= plan"),)
     )  # fmt: skip
+    numbers = {1: (5, 5), 2: (5, 6), 3: (None, 7)}
     rows = tuple(
-        ReadRow(key=str(n), cells={"plan": Cell(sheet="s", ref=f"A{n + 1}", value=p), "done": Cell(sheet="s", ref=f"B{n + 1}", value=d)})
-        for n, (p, d) in enumerate(((5, 5), (5, 6), (None, 7)), start=1)
-    )  # fmt: skip
+        ReadRow(
+            key=str(n),
+            cells={
+                "plan": Cell(sheet="s", ref=f"A{n + 1}", value=plan),
+                "done": Cell(sheet="s", ref=f"B{n + 1}", value=done),
+            },
+        )
+        for n, (plan, done) in numbers.items()
+    )
     found = check(form, Table(form_key="f", sheet="s", rows=rows)).findings
     assert [(f.code, f.cell, f.field, f.params["other_cell"]) for f in found] == [
         (FindingCode.AT_MOST, "B3", "第2行“完成”", "A3")

@@ -132,7 +132,9 @@ def test_chinese_numerals_come_back(number: int) -> None:
     assert read_number(in_chinese(number)).value == number
 
 
-@given(st.integers(1, 10**6), st.sampled_from(["约{}", "{}余", "{}多", "{}左右", "近{}人", "{}余份", "超{}", "{}人以上"]))
+@given(
+    st.integers(1, 10**6), st.sampled_from(["约{}", "{}余", "{}多", "{}左右", "近{}人", "{}余份", "超{}", "{}人以上"])
+)
 def test_what_is_approximate_is_proposed_and_never_taken(number: int, words: str) -> None:
     read = read_number(words.format(number))
     assert (read.kind, read.value) == (NumberKind.APPROXIMATE, number)
