@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from ledger.tables import CampaignRow
+from ledger.tables import CampaignRow, IntakeKind
 from office.answers import answer_of
 from office.rulebook import rulebook_of
 from office.unit_desk import AffairView, Desk, affair_of, desk_of, voluntary_of
@@ -88,7 +88,7 @@ def handing_in_routes(counter: Counter) -> APIRouter:
 
 
 def _desk(visit: Visit) -> dict[str, Any]:
-    return {"desk": desk_of(visit.session, visit.premises, visit.party, visit.at), "said": ("", False)}
+    return {"desk": desk_of(visit.session, visit.premises, visit.party, visit.at)}
 
 
 def _affair(visit: Visit, number: int, said: tuple[str, bool]) -> Page:
