@@ -12,7 +12,7 @@ from definition.yaml_source import Source
 from rules.addresses import ADDRESS
 from rules.deadlines import recurring
 
-NOTICES = ("launch", "reminder", "receipt", "returned", "summary", "closing")
+NOTICES = ("launch", "reminder", "receipt", "returned", "acknowledged", "summary", "closing")
 PARTS = ("subject.txt", "body.txt", "body.html")
 
 

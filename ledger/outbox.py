@@ -34,6 +34,7 @@ PRIORITY_OF = {
     "alert": 5,
     "receipt": 10,
     "returned": 10,
+    "acknowledged": 12,
     "summary": 20,
     "escalation": 30,
     "escalation_digest": 30,
