@@ -9,6 +9,8 @@ import yaml
 
 from ledger.engine import Ledger
 from ledger.files import FileStore
+from mail.mailbox import Mailbox
+from mail.maildir import Maildir
 from office.letters import Renderer
 from office.skeletons import SkeletonCase
 from rules.lanes import DEFAULT, Lane
@@ -38,6 +40,14 @@ class Premises:
     connections: int = 4  # at most so many to one lane by one sender
     portal_url: str = ""  # empty: no page, and no link in any mail
     link_days: int = 60  # a link holds so long after the campaign's close
+    opening_mailbox: Callable[[], Mailbox] | None = None  # None: the Maildir
+
+    @cached_property
+    def mailbox(self) -> Mailbox:
+        """The mailbox that units write to: the one on an IMAP server if there is one, else the Maildir."""
+        if self.opening_mailbox is not None:
+            return self.opening_mailbox()
+        return Maildir(folder=self.maildir, name=self.intake_address, received_by=self.received_by)
 
     @cached_property
     def renderer(self) -> Renderer:

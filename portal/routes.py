@@ -11,7 +11,7 @@ from office.answers import answer_of
 from office.rulebook import rulebook_of
 from office.unit_desk import AffairView, Desk, affair_of, desk_of, voluntary_of
 from office.unit_forms import check_typed, empty_workbook, open_form, save_draft, typed_before, typed_in, view_form
-from office.unit_handin import hand_in_files, hand_in_form
+from office.unit_handin import hand_in_files, hand_in_form, hand_in_nothing
 from office.unit_own import NotYoursError, own_file, own_intake, own_obligation, submissions_of
 from portal.counter import Counter
 from portal.forms import Sent
@@ -75,6 +75,10 @@ def handing_in_routes(counter: Counter) -> APIRouter:
     @router.post("/u/{link}/o/{number}/upload")
     async def upload(request: Request, link: str, number: int) -> Response:
         return await counter.act(request, link, lambda visit, sent: _uploaded(visit, sent, number))
+
+    @router.post("/u/{link}/o/{number}/nil")
+    async def nil(request: Request, link: str, number: int) -> Response:
+        return await counter.act(request, link, lambda visit, sent: _nothing(visit, sent, number))
 
     @router.post("/u/{link}/v/{key}/upload")
     async def upload_voluntary(request: Request, link: str, key: str) -> Response:
@@ -151,6 +155,14 @@ def _uploaded(visit: Visit, sent: Sent, number: int) -> Shown:
     if not sent.files:
         return GoTo(path=f"/o/{number}?said=no_file")
     done = hand_in_files(visit.session, visit.premises, visit.act, visit.party, sent.files, obligation=obligation)
+    return GoTo(path=f"/r/{done.intake_id}")
+
+
+def _nothing(visit: Visit, sent: Sent, number: int) -> Shown:
+    obligation = own_obligation(visit.session, visit.party, number)
+    if not sent.get("sure"):
+        return GoTo(path=f"/o/{number}?said=not_sure")
+    done = hand_in_nothing(visit.session, visit.premises, visit.act, visit.party, obligation)
     return GoTo(path=f"/r/{done.intake_id}")
 
 

@@ -175,3 +175,17 @@ async def test_after_the_due_instant_a_hand_in_is_taken_and_marked_late(office: 
     assert "已逾期1天" in await clerk.open(f"{desk}/o/{number}")
     page = await clerk.upload(f"{desk}/o/{number}/upload", ("方案.pdf", b"%PDF-1"))
     assert "按迟报登记" in page
+
+
+async def test_nothing_to_report_is_said_with_a_tick_and_once(office: Office, clerk: Clerk) -> None:
+    desk, number = office.link(), office.obligation("report")
+    assert "零报告" in await clerk.open(f"{desk}/o/{number}")
+    assert "请先勾选" in await clerk.send(f"{desk}/o/{number}/nil")
+    page = await clerk.send(f"{desk}/o/{number}/nil", {"sure": "1"})
+    assert "已经收到" in page
+    with office.house.ledger.reading() as session:
+        assert session.scalars(select(SubmissionRow.channel)).one() == "portal"
+    other = office.obligation("scheme")
+    await clerk.open(f"{desk}/o/{other}")
+    await clerk.send(f"{desk}/o/{other}/nil", {"sure": "1"})
+    assert clerk.page.status_code == 409
