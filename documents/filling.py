@@ -9,7 +9,7 @@ import openpyxl
 from openpyxl.worksheet.worksheet import Worksheet
 
 from documents.cells import put
-from documents.reading import normal
+from documents.recognition import normal
 from rules.forms import FieldType, Form, type_at
 
 HEAD_SEARCH = 30

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import written
+from ledger.events import note
 from ledger.tables import (
     FigureRow,
     FileRow,
@@ -45,7 +46,7 @@ class NewSubmission:
     channel: str
     received_at: datetime
     state: SubmissionState
-    file: KeptFile
+    file: KeptFile | None  # None: a nil return, which has none
     checked: Checked | None = None
     intake_id: int | None = None
     entered_by: str = ""
@@ -95,8 +96,8 @@ def record_submission(session: Session, act: Act, new: NewSubmission) -> Submiss
     )
     session.add(row)
     session.flush()
-    file = record_file(session, act, new.file, submission_id=row.id, intake_id=new.intake_id)
-    if new.checked is not None:
+    file = record_file(session, act, new.file, submission_id=row.id, intake_id=new.intake_id) if new.file else None
+    if new.checked is not None and file is not None:
         _record_checked(session, act, row.id, file.id, new.checked)
     detail = {
         "submission": row.id,
@@ -105,7 +106,7 @@ def record_submission(session: Session, act: Act, new: NewSubmission) -> Submiss
         "state": str(new.state),
         "channel": new.channel,
         "received_at": new.received_at.isoformat(),
-        "file": new.file.sha256,
+        "file": new.file.sha256 if new.file else None,
         "grounds": keepable(new.grounds),
     }
     audit.append(
@@ -116,6 +117,9 @@ def record_submission(session: Session, act: Act, new: NewSubmission) -> Submiss
         campaign_id=new.obligation.campaign_id,
         party_id=new.obligation.party_id,
     )
+    told = {key: detail[key] for key in ("submission", "obligation", "version", "channel")}
+    for what in ("received", str(new.state)):
+        note(session, act, f"muster.submission.{what}", told, new.obligation.campaign_id)
     return row
 
 

@@ -25,17 +25,19 @@ from ledger.submissions import (
     settle,
 )
 from ledger.tables import CampaignRow, IntakeKind, IntakeRow, IntakeState, ObligationRow, PartyRow
-from mail.parsing import new_part
 from office import wording
 from office.acting import act_on_accepted
+from office.courtesy import has_enough, said_the_same
 from office.premises import Premises
 from office.rulebook import open_book, rulebook_of
 from office.workbooks import NotPlacedError, check_workbook, kind_problem
 from rules.forms import Checked
 from rules.notices import ItemDue
 from rules.obligations import Obligation, SubmissionState, is_owed
+from rules.subjects import named_in
 
 CLEAN = frozenset({SubmissionState.ACCEPTED, SubmissionState.SUBMITTED})
+TNEF = b"\x78\x9f\x3e\x22"  # winmail.dat
 DOCUMENTS = frozenset({FileKind.DOCX, FileKind.PDF})
 MATERIALS = frozenset({FileKind.JPEG, FileKind.PNG, FileKind.GIF, FileKind.MP4})
 ACCEPTED_AS = {DeliverableKind.DOCUMENT: DOCUMENTS, DeliverableKind.FREE: DOCUMENTS | MATERIALS}
@@ -58,7 +60,7 @@ class HandIn:
     received_at: datetime
     files: tuple[IncomingFile, ...]
     intake: IntakeRow
-    subject: str = ""
+    subject: str = ""  # the new words of it: what the unit itself wrote
     entered_by: str = ""
     grounds: str = ""
     deliverable: str = ""  # what unit or staff say it is, where they can say so; a form still tells by itself
@@ -110,7 +112,7 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
         if _is_there(session, hand_in.party, placed.deliverable, kept.sha256):
             duplicates += 1
             continue
-        obligation = _obligation_for(session, act, hand_in, placed.deliverable)
+        obligation = obligation_for(session, act, hand_in.party, placed.deliverable, hand_in.obligation_id)
         if already_handed_in(session, obligation.id, kept.sha256) is not None:
             duplicates += 1
             continue
@@ -137,6 +139,13 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
         return TakenIn()
     clean = not problems and all(state in CLEAN for state in states)
     notice = "receipt" if clean else "returned"
+    if not states and hand_in.channel == "mail" and said_the_same(session, act, hand_in.intake, tuple(problems)):
+        return TakenIn(
+            problems=tuple(problems), reasons=(*reasons, "told the same within the hour: not answered again")
+        )
+    if hand_in.channel == "mail" and has_enough(session, act, hand_in.party.id):
+        reasons.append("many answers within the hour: this one is not answered")
+        return TakenIn(recorded=len(states), problems=tuple(problems), reasons=tuple(reasons))
     unique = tuple(dict.fromkeys(items))
     answer = NewMessage(party_id=hand_in.party.id, notice=notice, occasion=occasion, items=unique)
     plan_messages(session, act, campaign_row.id, premises.mail_domain, [answer])
@@ -166,6 +175,8 @@ def _place(session: Session, premises: Premises, campaign: Campaign, hand_in: Ha
     if kind in DOCUMENTS:
         deliverable = _which_document(session, campaign, hand_in, file.name)
         return _Placed(deliverable=deliverable, state=SubmissionState.ACCEPTED)
+    if file.content.startswith(TNEF):
+        raise NotPlacedError(wording.PROBLEM["winmail"], "attachments packed by Outlook as winmail.dat")
     free = [d for d in campaign.deliverables if d.kind is DeliverableKind.FREE]
     if kind in MATERIALS and free:
         return _Placed(deliverable=free[0], state=SubmissionState.ACCEPTED)
@@ -211,10 +222,10 @@ def _place_workbook(
 def _which_document(session: Session, campaign: Campaign, hand_in: HandIn, file_name: str) -> Deliverable:
     """Return the document deliverable that a file names, or the only one the unit still owes."""
     documents = [d for d in campaign.deliverables if d.kind is DeliverableKind.DOCUMENT]
-    for text in (file_name, new_part(hand_in.subject)):
-        named = [d for d in documents if d.title in text]
+    for text in (file_name, hand_in.subject):
+        named = named_in(text, [(d.key, (d.title, d.label)) for d in documents])
         if len(named) == 1:
-            return named[0]
+            return campaign.deliverable(named[0])
     owed = {
         o.deliverable
         for o in load_obligations(session, hand_in.party.campaign_id, party_ids=[hand_in.party.id])
@@ -238,12 +249,13 @@ def _is_there(session: Session, party: PartyRow, deliverable: Deliverable, sha25
     return any(already_handed_in(session, o.id, sha256) for o in mine if o.deliverable == deliverable.key)
 
 
-def _obligation_for(session: Session, act: Act, hand_in: HandIn, deliverable: Deliverable) -> ObligationRow:
+def obligation_for(
+    session: Session, act: Act, party: PartyRow, deliverable: Deliverable, named: int | None = None
+) -> ObligationRow:
     """Return the obligation that a hand-in answers: the earliest still owed, else the last (a correction).
 
     Voluntary materials make an obligation of their own for each hand-in. Where the unit named one, it is that one.
     """
-    party = hand_in.party
     if deliverable.kind is DeliverableKind.FREE:
         new = NewObligation(
             party_id=party.id,
@@ -260,8 +272,7 @@ def _obligation_for(session: Session, act: Act, hand_in: HandIn, deliverable: De
     ]
     if not mine:
         raise NotPlacedError(wording.PROBLEM["not_owed"], f"{party.code} does not owe {deliverable.key}")
-    named = [o for o in mine if o.id == hand_in.obligation_id]
-    chosen = named[0] if named else _answered(mine)
+    chosen = next((o for o in mine if o.id == named), None) or _answered(mine)
     return session.get_one(ObligationRow, chosen.id)
 
 

@@ -22,14 +22,20 @@ from ledger.submissions import (
     under_another_number,
     waiting_intake,
 )
-from ledger.tables import IntakeKind, IntakeRow, IntakeState, PartyRow
+from ledger.tables import IntakeKind, IntakeRow, IntakeState, PartyKind, PartyRow
 from mail.bounces import read_bounce
 from mail.mailbox import Fetched
 from mail.parsing import IncomingMail, is_auto_reply, parse_mail
+from office import wording
 from office.bounces import returned_mail, settle_unknown_bounce, take_bounce
+from office.courtesy import acknowledge, said_the_same
 from office.handin import HandIn, IncomingFile, take_in
 from office.matching import RETURNED_ID, Match, find_sender
+from office.nil import hand_in_nil, which_nil
+from office.pending import Pending, documents_asked_about, plan_answer, subjects_to
 from office.premises import Premises
+from office.workbooks import NotPlacedError
+from rules.subjects import new_words, says_nil
 
 BATCH = 50
 NUMBERED = "in-"  # before the number of an incoming mail, as staff read it
@@ -192,28 +198,108 @@ def handle_mail(session: Session, premises: Premises, act: Act, row: IntakeRow) 
         reason = f"automatic reply {'with' if mail.attachments else 'without'} attachment"
         settle(row, kind=IntakeKind.AUTO_REPLY, state=state, reason="; ".join((reason, *mail.faults)))
         return None
-    if mail.attachments:
-        return _take_hand_in(session, premises, act, row, mail)
+    if row.size > len(raw):
+        return _tell_of_size(session, premises, act, row)
+    return _take_letter(session, premises, act, row, mail)
+
+
+def _take_letter(session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail) -> str | None:
+    """Settle what a person wrote: a hand-in, a nil return, the answer to our question which it is, or a letter."""
+    party = session.get_one(PartyRow, row.party_id)
+    words = new_words(mail.subject, subjects_to(session, party.id))
+    files = tuple(IncomingFile(name=a.file_name, content=a.content) for a in mail.attachments if not a.is_trimming)
+    if files:
+        return _take_hand_in(session, premises, act, row, mail, words, files)
+    if says_nil(words) and party.kind == PartyKind.UNIT:
+        return _take_nil(session, premises, act, row, words)
+    pending = documents_asked_about(session, premises, party, words)
+    if pending is not None:
+        return _take_pending(session, premises, act, row, words, pending)
     kind = IntakeKind.UNREADABLE if mail.faults else IntakeKind.QUESTION
     reason = "; ".join(("text without attachment", *mail.faults))
     settle(row, kind=kind, state=IntakeState.QUEUED, reason=reason)
-    return None
+    return acknowledge(session, premises, act, row, mail)
 
 
-def _take_hand_in(session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail) -> str | None:
+def _tell_of_size(session: Session, premises: Premises, act: Act, row: IntakeRow) -> str | None:
+    """Tell a unit that its mail was too large; the mail waits in the mailbox for a person."""
+    problems = (wording.PROBLEM["mail_too_large"],)
+    reason = f"{row.size / 1024 / 1024:.0f} MB: only its head was fetched, the mail lies in the mailbox"
+    told = said_the_same(session, act, row, problems)
+    settle(row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason=reason, problems=problems)
+    return None if told else plan_answer(session, premises, act, row, "returned")
+
+
+def _take_nil(session: Session, premises: Premises, act: Act, row: IntakeRow, words: str) -> str | None:
+    """Take in a nil return: a mail without attachment that says so in the new words of its subject."""
+    party = session.get_one(PartyRow, row.party_id)
+    try:
+        with session.begin_nested():
+            taken = hand_in_nil(
+                session, premises, act, party, which_nil(session, party, words), channel="mail",
+                received_at=row.received_at, entered_by=f"unit:{party.code}", intake=row,
+            )  # fmt: skip
+    except NotPlacedError as error:
+        told = said_the_same(session, act, row, (error.problem,))
+        settle(
+            row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason=error.reason, problems=(error.problem,)
+        )
+        return None if told else plan_answer(session, premises, act, row, "returned")
+    kind = IntakeKind.HAND_IN if taken.recorded else IntakeKind.DUPLICATE
+    settle(row, kind=kind, state=IntakeState.DONE, reason="nil return")
+    return taken.notice
+
+
+def _take_pending(
+    session: Session, premises: Premises, act: Act, row: IntakeRow, words: str, pending: Pending
+) -> str | None:
+    """Take in the documents of an earlier mail, of which this one says what they are."""
+    hand_in = HandIn(
+        party=session.get_one(PartyRow, row.party_id),
+        channel="mail",
+        received_at=pending.row.received_at,
+        files=pending.files,
+        subject=words,
+        intake=row,
+        entered_by=f"unit:{pending.code}",
+    )
+    taken = take_in(session, premises, act, hand_in)
+    state = IntakeState.QUEUED if taken.problems else IntakeState.DONE
+    settle(
+        row,
+        kind=IntakeKind.HAND_IN,
+        state=state,
+        reason=f"says what {NUMBERED}{pending.row.id} holds",
+        problems=taken.problems,
+    )
+    if taken.recorded and pending.nothing_else:
+        pending.row.state = IntakeState.DONE
+        pending.row.reason = f"{NUMBERED}{row.id} said what it holds; {pending.row.reason}"[:500]
+    return taken.notice
+
+
+def _take_hand_in(
+    session: Session,
+    premises: Premises,
+    act: Act,
+    row: IntakeRow,
+    mail: IncomingMail,
+    words: str,
+    files: tuple[IncomingFile, ...],
+) -> str | None:
     party = session.get_one(PartyRow, row.party_id)
     hand_in = HandIn(
         party=party,
         channel="mail",
         received_at=row.received_at,
-        files=tuple(IncomingFile(name=a.file_name, content=a.content) for a in mail.attachments),
-        subject=mail.subject,
+        files=files,
+        subject=words,
         intake=row,
         entered_by=f"unit:{party.code}",
     )
     taken = take_in(session, premises, act, hand_in)
     kind, reasons = IntakeKind.HAND_IN if taken.recorded else IntakeKind.UNREADABLE, taken.reasons
-    if taken.notice is None:
+    if taken.notice is None and not taken.recorded and not taken.problems:
         kind, reasons = IntakeKind.DUPLICATE, ("handed in before, byte for byte",)
     state = IntakeState.QUEUED if taken.problems or mail.faults else IntakeState.DONE
     settle(row, kind=kind, state=state, reason="; ".join((*reasons, *mail.faults)), problems=taken.problems)

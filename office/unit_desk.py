@@ -20,7 +20,7 @@ from ledger.tables import (
     SubmissionRow,
 )
 from office import wording
-from office.answers import STATES, finding_lines
+from office.answers import STATES, answer_text, finding_lines
 from office.composing import campaign_lines, contact_lines
 from office.letters import CampaignLines, ContactLines
 from office.premises import Premises
@@ -264,7 +264,7 @@ def _findings(
         .where(FindingRow.submission_id.in_(submissions))
         .order_by(FindingRow.id)
     )
-    rows = sorted(session.execute(query).tuples(), key=lambda pair: WEIGHT.get(pair[0].severity, 3))
+    rows = sorted(session.execute(query).all(), key=lambda pair: WEIGHT.get(pair[0].severity, 3))
     found: dict[int, tuple[FindingView, ...]] = dict.fromkeys(submissions, ())
     for row, answer in rows:
         view = _finding(premises, row, answer, answerable=row.submission_id in latest)
@@ -274,9 +274,6 @@ def _findings(
 
 def _finding(premises: Premises, row: FindingRow, answer: AnswerRow | None, *, answerable: bool) -> FindingView:
     (line,) = finding_lines(premises.finding_texts, [row])
-    answered = ""
-    if answer is not None:
-        answered = answer.text if answer.number is None else f"{answer.number:.15g}"
     return FindingView(
         id=row.id,
         severity=row.severity,
@@ -287,5 +284,5 @@ def _finding(premises: Premises, row: FindingRow, answer: AnswerRow | None, *, a
         remedy=line.remedy,
         proposed=str(row.params.get("proposed", "")),
         open=answer is None and answerable and row.severity == "query",
-        answered=answered,
+        answered="" if answer is None else answer_text(answer),
     )

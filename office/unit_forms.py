@@ -33,7 +33,7 @@ from rules.forms import Checked, Column, FieldType, Finding, Form, Table, constr
 
 LONGEST_TEXT = 4000  # as the ledger keeps a figure
 FEWEST_ROWS = 3  # of free rows, offered on an empty page
-LONG = 60  # characters; a text that may be longer is given room
+LONG = 200  # characters; a text that may be longer is given room
 Typed = Mapping[str, str]  # text as typed, by "row.column"
 
 

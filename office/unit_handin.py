@@ -11,9 +11,12 @@ from ledger.campaigns import written
 from ledger.submissions import settle
 from ledger.tables import IntakeKind, IntakeRow, IntakeState, ObligationRow, PartyRow
 from office.handin import HandIn, IncomingFile, TakenIn, take_in
+from office.nil import hand_in_nil
 from office.premises import Premises
+from office.refusals import NotPossible
 from office.unit_forms import Opened, Typed, drop_draft, workbook_of
 from office.unit_own import deliverable_key
+from office.workbooks import NotPlacedError
 
 CHANNEL = "portal"
 MATCHED_BY = "link"
@@ -55,21 +58,7 @@ def hand_in_files(
     """
     if not files:
         raise ValueError("a hand-in without a file")
-    intake = IntakeRow(
-        mailbox=CHANNEL,
-        uid=uuid4().hex,
-        raw_sha256="",
-        size=sum(len(file.content) for file in files),
-        received_at=act.as_of,
-        campaign_id=party.campaign_id,
-        party_id=party.id,
-        matched_by=MATCHED_BY,
-        from_known=True,
-        problems=[],
-        **written(act),
-    )
-    session.add(intake)
-    session.flush()
+    intake = _noted(session, act, party, sum(len(file.content) for file in files))
     hand_in = HandIn(
         party=party,
         channel=CHANNEL,
@@ -86,6 +75,56 @@ def hand_in_files(
         kind = IntakeKind.DUPLICATE
     settle(intake, kind=kind, state=IntakeState.DONE, reason="; ".join(taken.reasons), problems=taken.problems)
     return HandedIn(intake_id=intake.id, taken=taken)
+
+
+def hand_in_nothing(
+    session: Session, premises: Premises, act: Act, party: PartyRow, obligation: ObligationRow
+) -> HandedIn:
+    """Take in that a unit has nothing to report.
+
+    Raises:
+        NotPossible: that cannot be said of it.
+
+    """
+    intake = _noted(session, act, party, 0)
+    key = deliverable_key(session, obligation)
+    try:
+        taken = hand_in_nil(
+            session,
+            premises,
+            act,
+            party,
+            [key],
+            channel=CHANNEL,
+            received_at=act.as_of,
+            entered_by=act.actor,
+            intake=intake,
+        )
+    except NotPlacedError as error:
+        raise NotPossible("not_nil", error.reason) from None
+    kind = IntakeKind.DUPLICATE if taken.notice is None else IntakeKind.HAND_IN
+    settle(intake, kind=kind, state=IntakeState.DONE, reason="; ".join(taken.reasons), problems=taken.problems)
+    return HandedIn(intake_id=intake.id, taken=taken)
+
+
+def _noted(session: Session, act: Act, party: PartyRow, size: int) -> IntakeRow:
+    """Note that something comes in by the page, as of a mail."""
+    intake = IntakeRow(
+        mailbox=CHANNEL,
+        uid=uuid4().hex,
+        raw_sha256="",
+        size=size,
+        received_at=act.as_of,
+        campaign_id=party.campaign_id,
+        party_id=party.id,
+        matched_by=MATCHED_BY,
+        from_known=True,
+        problems=[],
+        **written(act),
+    )
+    session.add(intake)
+    session.flush()
+    return intake
 
 
 def hand_in_form(session: Session, premises: Premises, act: Act, opened: Opened, typed: Typed) -> HandedIn:

@@ -5,7 +5,7 @@ from datetime import date
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from office.requests import ask_contact_change, ask_extension, requests_of
+from office.requests import CONTACT, ask_contact_change, ask_extension, requests_of
 from office.review import confirm_finding
 from office.unit_desk import desk_of
 from office.unit_own import own_finding, own_obligation
@@ -75,6 +75,10 @@ def _contact_page(visit: Visit, said: tuple[str, bool]) -> Page:
 def _contact(visit: Visit, sent: Sent) -> Shown:
     if not all(sent.get(name) for name in ("role", "name", "address", "reason")):
         return GoTo(path="/contact?said=incomplete")
+    wish = {name: sent.get(name) for name in ("role", "name", "address", "phone")}
+    asked = [r for r in requests_of(visit.session, visit.party) if r.decision_id is None and r.kind == CONTACT]
+    if any((r.wish, r.reason) == (wish, sent.get("reason")) for r in asked):  # a double click asks once
+        return GoTo(path="/contact?said=contact")
     ask_contact_change(
         visit.session,
         visit.premises,

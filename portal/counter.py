@@ -142,7 +142,8 @@ class Counter:
             return go_to(base, shown)
         if isinstance(shown, Download):
             return hand_out(shown)
-        response = self.pages.show(shown, {"base": base, "csrf": guest.token, "csrf_field": FIELD, "rules": self.rules})
+        common = {"base": base, "csrf": guest.token, "csrf_field": FIELD, "rules": self.rules, "said": ("", False)}
+        response = self.pages.show(shown, common)
         return self._with_cookie(response, guest) if shown.forms else response
 
     def _with_cookie(self, response: Response, guest: _Guest) -> Response:

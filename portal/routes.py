@@ -6,12 +6,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from ledger.tables import CampaignRow
+from ledger.tables import CampaignRow, IntakeKind
 from office.answers import answer_of
 from office.rulebook import rulebook_of
 from office.unit_desk import AffairView, Desk, affair_of, desk_of, voluntary_of
 from office.unit_forms import check_typed, empty_workbook, open_form, save_draft, typed_before, typed_in, view_form
-from office.unit_handin import hand_in_files, hand_in_form
+from office.unit_handin import hand_in_files, hand_in_form, hand_in_nothing
 from office.unit_own import NotYoursError, own_file, own_intake, own_obligation, submissions_of
 from portal.counter import Counter
 from portal.forms import Sent
@@ -76,6 +76,10 @@ def handing_in_routes(counter: Counter) -> APIRouter:
     async def upload(request: Request, link: str, number: int) -> Response:
         return await counter.act(request, link, lambda visit, sent: _uploaded(visit, sent, number))
 
+    @router.post("/u/{link}/o/{number}/nil")
+    async def nil(request: Request, link: str, number: int) -> Response:
+        return await counter.act(request, link, lambda visit, sent: _nothing(visit, sent, number))
+
     @router.post("/u/{link}/v/{key}/upload")
     async def upload_voluntary(request: Request, link: str, key: str) -> Response:
         return await counter.act(request, link, lambda visit, sent: _uploaded_voluntary(visit, sent, key))
@@ -88,7 +92,7 @@ def handing_in_routes(counter: Counter) -> APIRouter:
 
 
 def _desk(visit: Visit) -> dict[str, Any]:
-    return {"desk": desk_of(visit.session, visit.premises, visit.party, visit.at), "said": ("", False)}
+    return {"desk": desk_of(visit.session, visit.premises, visit.party, visit.at)}
 
 
 def _affair(visit: Visit, number: int, said: tuple[str, bool]) -> Page:
@@ -151,6 +155,14 @@ def _uploaded(visit: Visit, sent: Sent, number: int) -> Shown:
     if not sent.files:
         return GoTo(path=f"/o/{number}?said=no_file")
     done = hand_in_files(visit.session, visit.premises, visit.act, visit.party, sent.files, obligation=obligation)
+    return GoTo(path=f"/r/{done.intake_id}")
+
+
+def _nothing(visit: Visit, sent: Sent, number: int) -> Shown:
+    obligation = own_obligation(visit.session, visit.party, number)
+    if not sent.get("sure"):
+        return GoTo(path=f"/o/{number}?said=not_sure")
+    done = hand_in_nothing(visit.session, visit.premises, visit.act, visit.party, obligation)
     return GoTo(path=f"/r/{done.intake_id}")
 
 

@@ -102,7 +102,7 @@ def test_a_version_reviewed_by_staff_waits_and_is_accepted_returned_and_reopened
     assert desk.standings(UNIT)["scheme"] is Standing.SUBMITTED
     listed = door("queue")[1]
     assert "1 to be judged" in listed
-    status, said, _ = door("files", "1", "--to", str(tmp_path / "out"))
+    status, _said, _ = door("files", "1", "--to", str(tmp_path / "out"))
     assert status == 0
     assert (tmp_path / "out" / "1-1-活动方案.pdf").read_bytes() == b"%PDF-1 text"
     assert "exists already" in door("files", "1", "--to", str(tmp_path / "out"))[2]

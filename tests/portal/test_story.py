@@ -1,0 +1,191 @@
+"""A clerk's way through the pages: from the mail's link to the receipt."""
+
+import random
+
+from sqlalchemy import func, select
+
+from ledger.tables import DraftRow, FigureRow, FileRow, MessageRow, RequestRow, SubmissionRow
+from office.composing import empty_form
+from rehearsal.clerk import Manner, fill_form
+from tests.portal.conftest import KEY, Clerk, Office, local
+
+WRONG = "若干"
+
+
+def right_answers(office: Office) -> dict[str, str]:
+    form = office.book.campaign.forms["forms/annex4.yaml"]
+    return {f"{row.key}.quantity": "3" for row in form.rows} | {"flagship.quantity": "安全生产大家谈"}
+
+
+async def test_from_the_link_by_a_wrong_cell_to_the_receipt(office: Office, clerk: Clerk) -> None:
+    desk, number = office.link(), office.obligation("progress")
+    page = await clerk.open(desk)
+    assert "滨海新区" in page or office.book.campaign.title in page
+    assert "6月30日（星期二）24时前" in page
+    assert "北京时间" in page
+    assert "set-cookie" not in clerk.page.headers  # the page that mail scanners fetch
+
+    await clerk.open(f"{desk}/o/{number}/fill")
+    answers = right_answers(office)
+    page = await clerk.send(f"{desk}/o/{number}/fill", answers | {"launch_people.quantity": WRONG, "action": "hand_in"})
+    assert clerk.path == f"{desk}/o/{number}/fill"
+    assert "有 1 处必须更正" in page
+    assert f"读到“{WRONG}”，不是数字" in page
+    assert f'value="{WRONG}"' in page  # what was typed is kept
+    with office.house.ledger.reading() as session:
+        assert session.scalar(select(func.count(SubmissionRow.id))) == 0
+        assert session.scalars(select(DraftRow)).one().entries["launch_people.quantity"] == WRONG
+
+    page = await clerk.send(f"{desk}/o/{number}/fill", answers | {"action": "hand_in"})
+    assert clerk.path.startswith(f"{desk}/r/")
+    assert "已经收到" in page
+    with office.house.ledger.reading() as session:
+        version = session.scalars(select(SubmissionRow)).one()
+        assert (version.channel, version.state, version.entered_by) == ("portal", "accepted", "unit:BH001")
+        assert version.received_at == office.now
+        assert session.scalars(select(MessageRow).where(MessageRow.notice == "receipt")).one().state == "planned"
+        figure = session.scalars(select(FigureRow).where(FigureRow.row == "launch_people")).one()
+        file = session.get_one(FileRow, figure.file_id)
+        assert (figure.number, file.submission_id, figure.cell[0]) == (3, version.id, "E")
+        assert office.house.files.get(file.sha256)[:2] == b"PK"
+        assert session.scalar(select(func.count(DraftRow.id))) == 0
+
+    receipt = await clerk.open(f"{desk}/s/{version.id}/receipt")
+    assert f"{KEY}-BH001-{version.id}" in receipt
+    text = await clerk.client.get(f"{desk}/s/{version.id}/receipt.txt")
+    assert text.headers["content-disposition"].startswith("attachment")
+    assert "附件4　活动进展情况统计表（第1次报送）" in text.content.decode("utf-8-sig")
+
+
+async def test_a_form_handed_in_twice_is_recorded_once(office: Office, clerk: Clerk) -> None:
+    desk, number = office.link(), office.obligation("progress")
+    await clerk.open(f"{desk}/o/{number}/fill")
+    token = clerk.token()
+    for _ in range(2):
+        page = await clerk.send(
+            f"{desk}/o/{number}/fill", right_answers(office) | {"action": "hand_in", "_csrf": token}
+        )
+    assert "此前已经收到并登记" in page
+    with office.house.ledger.reading() as session:
+        assert session.scalar(select(func.count(SubmissionRow.id))) == 1
+        assert session.scalar(select(func.count(MessageRow.id)).where(MessageRow.notice == "receipt")) == 1
+
+
+async def test_an_approximate_number_is_queried_and_confirmed_with_one_click(office: Office, clerk: Clerk) -> None:
+    desk, number = office.link(), office.obligation("progress")
+    await clerk.open(f"{desk}/o/{number}/fill")
+    answers = right_answers(office) | {"launch_people.quantity": "约300"}
+    page = await clerk.send(f"{desk}/o/{number}/fill", answers | {"action": "hand_in"})
+    assert "有 1 处需要核实" in page
+    page = await clerk.send(f"{desk}/o/{number}/fill", answers | {"sure": "1"})
+    assert "已登记，待核实" in page
+    page = await clerk.open(f"{desk}/o/{number}")
+    assert "确认为 300" in page
+    query = page.split(f'action="{desk}/q/')[1].split('"')[0]
+    page = await clerk.send(f"{desk}/q/{query}")
+    assert "已经登记您的答复" in page
+    assert "已接收" in page
+    with office.house.ledger.reading() as session:
+        assert session.scalars(select(SubmissionRow)).one().state == "accepted"
+        assert session.scalars(select(FigureRow.number).where(FigureRow.row == "launch_people")).one() == 300
+
+
+async def test_a_draft_is_kept_and_offered_again(office: Office, clerk: Clerk) -> None:
+    desk, number = office.link(), office.obligation("plan")
+    await clerk.open(f"{desk}/o/{number}/fill")
+    typed = {"1.name": "", "2.name": "宣传咨询日", "2.time": "6月16日", "2.person": "=张三"}
+    page = await clerk.send(f"{desk}/o/{number}/fill", typed | {"action": "draft"})
+    assert "草稿已经保存" in page
+    assert 'name="1.name" value="宣传咨询日"' in page  # empty rows are closed up
+    assert "有未报送的草稿" in await clerk.open(desk)
+    await clerk.open(f"{desk}/o/{number}/fill")
+    page = await clerk.send(f"{desk}/o/{number}/fill", {f"1.{k[2:]}": v for k, v in typed.items()} | {"action": "more"})
+    assert 'name="6.name"' in page
+
+
+async def test_a_correction_begins_with_what_was_handed_in_by_mail_or_upload(office: Office, clerk: Clerk) -> None:
+    desk, number = office.link(), office.obligation("progress")
+    with office.house.ledger.reading():
+        empty = empty_form(office.book.campaign.digest(), "progress", office.book)
+    filled = fill_form(empty.fill(unit_name="x", token=office.token()), random.Random(1), Manner.RIGHT)
+    await clerk.open(f"{desk}/o/{number}")
+    page = await clerk.upload(f"{desk}/o/{number}/upload", ("表.xlsx", filled))
+    assert "已经收到" in page
+    page = await clerk.open(f"{desk}/o/{number}/fill")
+    assert "最近一次报送的内容" in page
+    values = [part.split('"')[0] for part in page.split('.quantity" value="')[1:]]
+    assert all(values)
+
+
+async def test_files_are_taken_for_the_affair_they_are_uploaded_for(office: Office, clerk: Clerk) -> None:
+    desk, report = office.link(), office.obligation("report")
+    await clerk.open(f"{desk}/o/{report}")
+    page = await clerk.upload(f"{desk}/o/{report}/upload", ("../../扫描件.pdf", b"%PDF-1.4 x"))
+    assert "活动综合情况" in page
+    await clerk.open(f"{desk}/v/materials")
+    for _ in range(2):
+        page = await clerk.upload(f"{desk}/v/materials/upload", ("a.png", b"\x89PNG\r\n\x1a\n1"), ("b.pdf", b"%PDF-2"))
+        await clerk.open(f"{desk}/v/materials")
+    with office.house.ledger.reading() as session:
+        names = session.scalars(select(FileRow.name).order_by(FileRow.id)).all()
+        assert names == ["扫描件.pdf", "a.png", "b.pdf"]  # the second time nothing more
+    file = await clerk.client.get(f"{desk}/f/1")
+    assert file.content == b"%PDF-1.4 x"
+    assert file.headers["content-type"] == "application/octet-stream"
+    assert file.headers["content-disposition"].startswith("attachment")
+
+
+async def test_what_cannot_be_placed_is_said_and_kept(office: Office, clerk: Clerk) -> None:
+    desk = office.link()
+    await clerk.open(f"{desk}/upload")
+    page = await clerk.upload(f"{desk}/upload", ("说明.txt", b"hello"), ("活动方案.pdf", b"%PDF-1"))
+    assert "说明.txt：" in page
+    assert "下列文件没有登记" in page
+    assert "活动方案" in page
+    await clerk.open(f"{desk}/upload")
+    assert "没有选择文件" in await clerk.send(f"{desk}/upload")
+
+
+async def test_an_extension_and_another_contact_are_asked_for_once(office: Office, clerk: Clerk) -> None:
+    desk, number = office.link(), office.obligation("report")
+    await clerk.open(f"{desk}/o/{number}")
+    wish = {"until": "2020-07-03", "reason": "负责人出差"}
+    for _ in range(2):
+        page = await clerk.send(f"{desk}/o/{number}/extension", wish)
+        assert "延期申请已经提交" in page
+    assert "日期和理由" in await clerk.send(f"{desk}/o/{number}/extension", {"until": "2020-07-03"})
+    await clerk.open(f"{desk}/o/{number}")
+    page = await clerk.send(f"{desk}/o/{number}/extension", {"until": "2020-06-01", "reason": "早一点"})
+    assert clerk.page.status_code == 409
+    assert "早一点" in page  # what was typed is there for copying
+    await clerk.open(f"{desk}/contact")
+    person = {"role": "liaison", "name": "李四", "address": "li@unit.example", "phone": "", "reason": "换人"}
+    for _ in range(2):
+        assert "更换联系人的申请已经提交" in await clerk.send(f"{desk}/contact", person)
+    with office.house.ledger.reading() as session:
+        assert [(r.kind, r.reason) for r in session.scalars(select(RequestRow))] == [
+            ("extension", "负责人出差"),
+            ("contact", "换人"),
+        ]
+
+
+async def test_after_the_due_instant_a_hand_in_is_taken_and_marked_late(office: Office, clerk: Clerk) -> None:
+    office.now = local(6, 6)
+    desk, number = office.link(), office.obligation("scheme")
+    assert "已逾期1天" in await clerk.open(f"{desk}/o/{number}")
+    page = await clerk.upload(f"{desk}/o/{number}/upload", ("方案.pdf", b"%PDF-1"))
+    assert "按迟报登记" in page
+
+
+async def test_nothing_to_report_is_said_with_a_tick_and_once(office: Office, clerk: Clerk) -> None:
+    desk, number = office.link(), office.obligation("report")
+    assert "零报告" in await clerk.open(f"{desk}/o/{number}")
+    assert "请先勾选" in await clerk.send(f"{desk}/o/{number}/nil")
+    page = await clerk.send(f"{desk}/o/{number}/nil", {"sure": "1"})
+    assert "已经收到" in page
+    with office.house.ledger.reading() as session:
+        assert session.scalars(select(SubmissionRow.channel)).one() == "portal"
+    other = office.obligation("scheme")
+    await clerk.open(f"{desk}/o/{other}")
+    await clerk.send(f"{desk}/o/{other}/nil", {"sure": "1"})
+    assert clerk.page.status_code == 409
