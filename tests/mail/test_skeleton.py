@@ -219,7 +219,8 @@ def test_our_own_reader_reads_what_was_meant(subject: str, sender_name: str, tex
     fields = replace(FIELDS, in_reply_to="<9@unit.example>", values={"subject": subject, "text": text}, own=(own,))
     mail = parse_mail(joined(of, fields))
     assert mail.subject == subject
-    assert mail.text == on_lines(text).replace("\n", "\r\n") + "\r\n"
+    if text.strip():  # else the HTML is read
+        assert mail.text == on_lines(text).replace("\n", "\r\n") + "\r\n"
     assert [(a.file_name, a.media_type, a.content) for a in mail.attachments] == [(name, "application/pdf", own)]
     assert mail.from_address == SENDER["sender_address"]
     if sender_name and not set('"<\\') & set(sender_name):

@@ -17,7 +17,6 @@ from mail.maildir import deliver
 from mail.tokens import sign
 from office.board import board, cell_text
 from office.consolidation import consolidate_campaign
-from office.handin import NotPlacedError
 from office.intake import Collected
 from office.nil import hand_in_nil
 from office.wording import STANDING
