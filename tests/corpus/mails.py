@@ -21,7 +21,7 @@ from rehearsal.envelopes import Outgoing, Style, build
 from rehearsal.post_office import delivery_report
 
 AT = datetime(2020, 5, 28, 4, tzinfo=UTC)
-OFFICE = "muster@office.example"
+OFFICE, SENDER = "muster@office.example", "duty@bureau.example"
 PDF, JPEG = b"%PDF-1.7 text", b"\xff\xd8\xff\xe0photo"
 MP4 = b"\0\0\0\x18ftypmp42"
 OLE, RAR = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 old", b"Rar!\x1a\x07\0 archive"
@@ -106,10 +106,9 @@ def text(words: str = "请查收", charset: str = "utf-8", codec: str = "") -> b
 
 
 def mail(
-    world: World, body: bytes, *more: bytes, to: str | None = None, subject: bytes = b"hello", **known: str
+    world: World, body: bytes, *more: bytes, to: str | None = None, subject: bytes = b"hello", sender: str = SENDER
 ) -> bytes:
     """Return a mail of BH001 with a body that begins with its headers."""
-    sender = known.get("sender", "duty@bureau.example")
     head = [f"From: {sender}".encode(), f"To: {to or world.address()}".encode(), b"Subject: " + subject]
     head += [b"Message-ID: <corpus@unit.example>", b"Date: Thu, 28 May 2020 12:00:00 +0800", *more]
     return b"\r\n".join((*head, b"MIME-Version: 1.0", body))
@@ -125,19 +124,21 @@ def simple(world: World, style: Style = Style.MODERN, **changes: object) -> byte
     return build(Outgoing(**{**known, **changes}))  # type: ignore[arg-type]
 
 
-def letter(world: World, subject: str, words: str = "您好", *more: bytes, **known: str) -> bytes:
+def letter(world: World, subject: str, words: str = "您好", *more: bytes) -> bytes:
     """Return a mail without attachment."""
-    return mail(world, text(words), *more, subject=word(subject), **known)
+    return mail(world, text(words), *more, subject=word(subject))
 
 
-def with_form(world: World, *more: bytes, **known: str) -> bytes:
+def with_form(world: World, *more: bytes, to: str | None = None, sender: str = SENDER) -> bytes:
     """Return a mail with a filled form and headers of its own."""
-    return mail(world, several(b"mixed", text(), attached(b"plan.xlsx", plan(world))), *more, **known)
+    return mail(world, several(b"mixed", text(), attached(b"plan.xlsx", plan(world))), *more, to=to, sender=sender)
 
 
-def with_file(world: World, name: bytes, content: bytes, subject: str = "材料", **known: str) -> bytes:
+def with_file(
+    world: World, name: bytes, content: bytes, subject: str = "材料", *, to: str | None = None, sender: str = SENDER
+) -> bytes:
     """Return a mail with one file."""
-    return mail(world, several(b"mixed", text(), attached(name, content)), subject=word(subject), **known)
+    return mail(world, several(b"mixed", text(), attached(name, content)), subject=word(subject), to=to, sender=sender)
 
 
 def docx() -> bytes:
