@@ -115,8 +115,8 @@ def test_serving_ends_in_order_when_it_is_told_to(house: Path, tmp_path: Path) -
         text=True,
     )  # fmt: skip
     assert serving.stdout is not None
-    said = "looking for mail to send every 2 s, into muster@office.example every 20 s"
-    assert serving.stdout.readline() == f"{said}; times of Asia/Shanghai; Ctrl-C ends\n"
+    looks = "looking for mail to send every 2 s, into muster@office.example every 20 s"
+    assert serving.stdout.readline() == f"{looks}; times of Asia/Shanghai; Ctrl-C ends\n"
     deadline = time.monotonic() + 30
     while not (tmp_path / "var" / "ledger.db").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
