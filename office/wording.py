@@ -105,7 +105,8 @@ ALERT = {
 }
 ALERT_REMEDY = {
     "contacts": "请电话联系这些单位，核对邮箱；没有可用邮箱的单位收不到通知和提醒，可请其电话报送，"
-    "由办公室用 muster hand-in 代为录入。需要更正联系人的，请告知系统运维人员办理。",
+    "由办公室用 muster hand-in 代为录入。"
+    "联系人有变化的，用 muster contact 更正，新旧联系人都会收到通知；通话情况用 muster call 登记。",
     "lane": "对方服务器以策略为由拒收，地址本身无误。请先查明原因（发信信誉、内容、SPF/DKIM 等），"
     '解决后执行 muster release --lane {lane} --grounds "原因"，暂停的邮件会继续发出。',
 }
