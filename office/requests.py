@@ -1,7 +1,7 @@
 """Requests: what a unit asks for, and what staff grant or refuse. Each becomes a decision, and the unit is told."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,14 +14,14 @@ from ledger.facts import EXTENDED, load_obligations
 from ledger.outbox import NewMessage, plan_messages
 from ledger.review import move_due
 from ledger.submissions import fitting
-from ledger.tables import CampaignRow, DecisionRow, ObligationRow, PartyRow, RequestRow
+from ledger.tables import CampaignRow, CampaignState, DecisionRow, ObligationRow, PartyRow, RequestRow
 from office import wording
 from office.contact_changes import change_contact, is_first, read_named
 from office.dues import new_due
 from office.premises import Premises
 from office.refusals import NotPossible
 from office.review import grounds_of
-from office.rulebook import rulebook_of
+from office.rulebook import Rulebook, rulebook_of
 from rules.notices import ItemDue
 from rules.obligations import is_owed
 
@@ -54,9 +54,7 @@ def ask_extension(
         raise NotPossible("not_owed", f"obligation {obligation_id} is not owed any more")
     book = rulebook_of(session.get_one(CampaignRow, party.campaign_id))
     due = new_due(book, act, until)
-    if due <= obligation.due_at:
-        said = wording.due_text(obligation.due_at, book.zone)
-        raise NotPossible("not_later", f"{until} is not after the deadline {obligation.due_at.isoformat()}", due=said)
+    _refuse_earlier(book, obligation, due)
     if any(r.obligation_id == obligation_id and r.kind == EXTENSION for r in _open_of(session, party)):
         raise NotPossible("asked_already", f"a request for obligation {obligation_id} waits already")
     return _ask(session, act, party, EXTENSION, {"until": until.isoformat()}, reason, obligation_id=obligation_id)
@@ -90,6 +88,15 @@ def ask_contact_change(  # noqa: PLR0913
     return _ask(session, act, party, CONTACT, wish, reason)
 
 
+def _refuse_earlier(book: Rulebook, obligation: ObligationRow, due: datetime) -> None:
+    """Let an extension only extend."""
+    if obligation.due_at is not None and due <= obligation.due_at:
+        said = wording.due_text(obligation.due_at, book.zone)
+        raise NotPossible(
+            "not_later", f"the new deadline is not after the one in force ({said}); name a later day", due=said
+        )
+
+
 def _refuse_foreign(act: Act, party: PartyRow) -> None:
     if act.actor.startswith("unit:") and act.actor != f"unit:{party.code}":
         raise NotPossible("foreign", f"{act.actor} may not ask for {party.code}")
@@ -105,6 +112,8 @@ def _ask(
     *,
     obligation_id: int | None = None,
 ) -> RequestRow:
+    if session.get_one(CampaignRow, party.campaign_id).state == CampaignState.CLOSED:
+        raise NotPossible("closed", "the campaign is closed; it takes no requests")
     if not reason.strip():
         raise NotPossible("no_reason", "say why: staff decide by it")
     row = RequestRow(
@@ -191,6 +200,7 @@ def _extend(
     obligation = session.get_one(ObligationRow, request.obligation_id)
     book = rulebook_of(session.get_one(CampaignRow, request.campaign_id))
     due = new_due(book, act, until or date.fromisoformat(request.wish["until"]))
+    _refuse_earlier(book, obligation, due)
     before = obligation.due_at
     decision = record_decision(
         session,
