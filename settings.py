@@ -188,7 +188,23 @@ class Settings(BaseSettings):
         default=None, description="Maildir of the intake address; empty: below var_dir."
     )
     intake_received_by: str = Field(
-        default="localhost", description="Our mail server's name in the Received header it puts on top."
+        default="localhost", description="Our mail server's name in the Received header it puts on top of a Maildir's."
+    )
+    intake_max_mb: int = Field(
+        default=50, ge=1, le=1000, description="Of a larger mail only the head is fetched, and the unit is told."
+    )
+    imap_host: str = Field(default="", description="IMAP server of the intake mailbox; empty: the Maildir.")
+    imap_port: int = Field(default=993, ge=1, le=65535, description="The IMAP server's port.")
+    imap_tls: Literal["none", "starttls", "implicit"] = Field(
+        default="implicit", description="`none` is refused for a server that is not on this machine."
+    )
+    imap_user: str = Field(default="", description="User of the intake mailbox.")
+    imap_password: SecretStr = Field(default=SecretStr(""), description="Password (at 163 and QQ: the 授权码).")
+    imap_folder: str = Field(default="INBOX", description="Folder that is fetched.")
+    imap_ca_file: str = Field(default="", description="Certificates to trust instead of the system's, as a PEM file.")
+    imap_timeout_s: float = Field(default=60.0, gt=0, description="For every answer of the IMAP server.")
+    imap_poll_s: float = Field(
+        default=20.0, gt=0, le=1500, description="How often `muster serve` looks for new mail, IMAP or Maildir."
     )
 
     @model_validator(mode="before")
@@ -206,6 +222,10 @@ class Settings(BaseSettings):
             )
         if self.smtp_tls == "none" and not is_loopback(self.smtp_host):
             raise ValueError(f"MUSTER_SMTP_TLS is none for the relay {self.smtp_host}: set starttls or implicit")
+        if self.imap_host and self.imap_tls == "none" and not is_loopback(self.imap_host):
+            raise ValueError(f"MUSTER_IMAP_TLS is none for the server {self.imap_host}: set starttls or implicit")
+        if self.imap_host and not self.imap_user:
+            raise ValueError(f"MUSTER_IMAP_HOST is {self.imap_host} and MUSTER_IMAP_USER is not set: name the mailbox")
         return self
 
     @property

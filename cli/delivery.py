@@ -172,11 +172,17 @@ def _key_of(session: "Session", campaign_id: int) -> str:
 
 
 def serve() -> None:
-    """Stay up and send within seconds what anybody plans. Ctrl-C ends it after the run under way, twice at once."""
+    """Stay up: fetch and answer mail within a minute, and send within seconds what anybody plans.
+
+    Ctrl-C ends it after the run under way, twice at once.
+    """
     quiet_prefect()
+    from flows.polling import poller_of  # noqa: PLC0415
     from flows.running import run_step  # noqa: PLC0415
+    from flows.serving import Companion, intake_serving  # noqa: PLC0415
     from flows.serving import serve as stay_up  # noqa: PLC0415
     from settings import settings  # noqa: PLC0415
+    from tasks.events import keep_telling  # noqa: PLC0415
     from tasks.own_loop import OwnLoop  # noqa: PLC0415
 
     config, zone = settings(), _zone()
@@ -189,11 +195,24 @@ def serve() -> None:
             async def deliver(campaign: str) -> str:
                 return "; ".join(tally_lines(await loop.run(run_step("deliver", campaign)))) or "nothing to do"
 
-            return await stay_up(
-                premises(), deliver, poll_s=config.wake_poll_s, sweep_s=config.sweep_s, say=partial(_say_at, zone)
-            )
+            async def collect(campaign: str) -> str:
+                done = await loop.run(run_step("collect", campaign, fetch=False))
+                return "; ".join(tally_lines(done)) or "nothing to do"
 
-    say(f"looking for mail to send every {config.wake_poll_s:g} s; {times_of(zone.key)}; Ctrl-C ends")
+            told = partial(_say_at, zone)
+            house, every = premises(), {"poll_s": config.wake_poll_s, "sweep_s": config.sweep_s}
+            # What runs beside the sender until the end: the portal's server is to be one more of these.
+            beside: list[Companion] = [
+                poller_of(house, poll_s=config.imap_poll_s, say=told).poll,
+                intake_serving(house, collect, say=told, **every).serve,
+                keep_telling,
+            ]
+            return await stay_up(house, deliver, say=told, beside=beside, **every)
+
+    say(
+        f"looking for mail to send every {config.wake_poll_s:g} s, into {premises().mailbox.name} every "
+        f"{config.imap_poll_s:g} s; {times_of(zone.key)}; Ctrl-C ends"
+    )
     if not asyncio.run(stay()):
         say("ended at once; what was being sent goes back to the queue, or is in `muster queue`")
         raise KeyboardInterrupt

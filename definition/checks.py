@@ -17,6 +17,7 @@ NOTICES = (
     "reminder",
     "receipt",
     "returned",
+    "acknowledged",
     "granted",
     "refused",
     "contact_changed",

@@ -14,13 +14,13 @@ from flows.remind import remind
 from settings import settings
 from tasks.tally import Tally
 
-StepFlow = Callable[[str, datetime | None], Awaitable[Tally]]
+StepFlow = Callable[..., Awaitable[Tally]]
 
 FLOWS: dict[str, StepFlow] = {flow.name: flow for flow in (launch, collect, remind, escalate, consolidate, deliver)}
 
 
-async def run_step(kind: str, campaign: str, as_of: datetime | None = None) -> Tally:
-    """Run the flow of a step kind for a campaign, at a moment or now."""
+async def run_step(kind: str, campaign: str, as_of: datetime | None = None, **how: bool) -> Tally:
+    """Run the flow of a step kind for a campaign, at a moment or now; ``how`` is what that flow alone may be told."""
     _ = settings().secret  # a placeholder is refused before anything is planned
     with tags(f"campaign:{campaign}", kind):
-        return await FLOWS[kind](campaign, as_of)
+        return await FLOWS[kind](campaign, as_of, **how)

@@ -10,17 +10,19 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from office.premises import Premises
-from office.wakes import Mark, marks
+from office.wakes import Mark, intake_marks, marks
 
 Run = Callable[[str], Awaitable[str]]  # runs the flow for a campaign; what came of it, in words
 Look = Callable[[datetime], Mapping[str, Mark]]
 Say = Callable[[str], None]
+Companion = Callable[[asyncio.Event], Awaitable[None]]  # runs beside the sender until the event is set
+RESTART_S = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -111,21 +113,62 @@ class Serving:
         return replace(left, newest=min(left.newest, before.newest), live=before.live, stops=before.stops)
 
 
-async def serve(premises: Premises, run: Run, *, poll_s: float, sweep_s: float, say: Say) -> bool:
-    """Serve until SIGINT or SIGTERM; a second one ends the runs under way. Return whether none was cut short."""
+def intake_serving(premises: Premises, run: Run, *, poll_s: float, sweep_s: float, say: Say) -> Serving:
+    """Return a serving that takes in what was fetched: a burst of mails makes one run, not one a mail."""
+
+    def look(_: datetime) -> Mapping[str, Mark]:
+        with premises.ledger.reading() as session:
+            return intake_marks(session)
+
+    return Serving(look, run, poll_s=poll_s, sweep_s=sweep_s, say=say)
+
+
+async def serve(
+    premises: Premises, run: Run, *, poll_s: float, sweep_s: float, say: Say, beside: Sequence[Companion] = ()
+) -> bool:
+    """Serve until SIGINT or SIGTERM; a second one ends the runs under way. Return whether none was cut short.
+
+    ``beside`` run as long; each is told to stop by the same event, and started again if it fails.
+    """
 
     def look(now: datetime) -> Mapping[str, Mark]:
         with premises.ledger.reading() as session:
             return marks(session, now)
 
     stop = asyncio.Event()
-    serving = asyncio.ensure_future(Serving(look, run, poll_s=poll_s, sweep_s=sweep_s, say=say).serve(stop))
+    sender = Serving(look, run, poll_s=poll_s, sweep_s=sweep_s, say=say)
+    serving = asyncio.ensure_future(_together(stop, [sender.serve, *beside]))
     with _told_to_end(stop, serving):
         try:
             await serving
         except asyncio.CancelledError:
             return False
     return True
+
+
+async def _together(stop: asyncio.Event, all_of_them: Sequence[Companion]) -> None:
+    """Run them side by side until all have ended; cancelled, cancel them."""
+    tasks = [asyncio.create_task(_kept_up(one, stop)) for one in all_of_them]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _kept_up(companion: Companion, stop: asyncio.Event) -> None:
+    """Run one until it is told to stop; one that fails stops none of the others, and is started again."""
+    while True:
+        try:
+            await companion(stop)
+        except Exception:  # whatever it is, the sender goes on
+            logger.exception("%r failed; it is started again in %s s", companion, RESTART_S)
+        else:
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), RESTART_S)
+            return
 
 
 @contextmanager

@@ -38,6 +38,7 @@ PRIORITY_OF = {
     "refused": 10,
     "contact_changed": 10,
     "answer": 10,
+    "acknowledged": 12,
     "summary": 20,
     "escalation": 30,
     "escalation_digest": 30,

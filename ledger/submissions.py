@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import String, func, insert, select
+from sqlalchemy import Integer, String, cast, func, insert, select
 from sqlalchemy.orm import Session
 
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import written
+from ledger.events import note
 from ledger.tables import (
     FigureRow,
     FileRow,
@@ -45,7 +46,7 @@ class NewSubmission:
     channel: str
     received_at: datetime
     state: SubmissionState
-    file: KeptFile
+    file: KeptFile | None  # None: a nil return, which has none
     checked: Checked | None = None
     intake_id: int | None = None
     entered_by: str = ""
@@ -95,8 +96,8 @@ def record_submission(session: Session, act: Act, new: NewSubmission) -> Submiss
     )
     session.add(row)
     session.flush()
-    file = record_file(session, act, new.file, submission_id=row.id, intake_id=new.intake_id)
-    if new.checked is not None:
+    file = record_file(session, act, new.file, submission_id=row.id, intake_id=new.intake_id) if new.file else None
+    if new.checked is not None and file is not None:
         _record_checked(session, act, row.id, file.id, new.checked)
     detail = {
         "submission": row.id,
@@ -105,7 +106,7 @@ def record_submission(session: Session, act: Act, new: NewSubmission) -> Submiss
         "state": str(new.state),
         "channel": new.channel,
         "received_at": new.received_at.isoformat(),
-        "file": new.file.sha256,
+        "file": new.file.sha256 if new.file else None,
         "grounds": keepable(new.grounds),
     }
     audit.append(
@@ -116,6 +117,9 @@ def record_submission(session: Session, act: Act, new: NewSubmission) -> Submiss
         campaign_id=new.obligation.campaign_id,
         party_id=new.obligation.party_id,
     )
+    told = {key: detail[key] for key in ("submission", "obligation", "version", "channel")}
+    for what in ("received", str(new.state)):
+        note(session, act, f"muster.submission.{what}", told, new.obligation.campaign_id)
     return row
 
 
@@ -173,6 +177,24 @@ def is_fetched(session: Session, mailbox: str, uid_validity: str, uid: str) -> b
         IntakeRow.mailbox == mailbox, IntakeRow.uid_validity == uid_validity, IntakeRow.uid == uid
     )
     return session.scalar(query) is not None
+
+
+def last_uid(session: Session, mailbox: str, uid_validity: str) -> int:
+    """Return the highest number on record under a mailbox's numbering; 0 if there is none."""
+    query = select(func.max(cast(IntakeRow.uid, Integer))).where(
+        IntakeRow.mailbox == mailbox, IntakeRow.uid_validity == uid_validity
+    )
+    return session.scalar(query) or 0
+
+
+def under_another_number(session: Session, mailbox: str, uid_validity: str, raw_sha256: str) -> IntakeRow | None:
+    """Return the row of the same mail, byte for byte, from before a mailbox was numbered anew."""
+    query = (
+        select(IntakeRow)
+        .where(IntakeRow.mailbox == mailbox, IntakeRow.uid_validity != uid_validity, IntakeRow.raw_sha256 == raw_sha256)
+        .limit(1)
+    )
+    return session.scalar(query)
 
 
 def waiting_intake(session: Session, campaign_id: int, limit: int) -> list[IntakeRow]:

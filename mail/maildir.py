@@ -3,32 +3,52 @@
 import logging
 import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
+from mail.mailbox import LARGEST, Fetched, pause
 from mail.parsing import received_headers
 
 DELIVERED = re.compile(r"^(\d{9,11})\.")
 LONGEST_NAME = 255  # bytes of a file's name, on nearly every file system
 SEEN = ":2,S"
+MAX_HEAD = 256 * 1024
 _serial = count(1)
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fetched:
-    """A mail as it lies in the mailbox: its unique name, its bytes, and when our own server received it."""
+class Maildir:
+    """A Maildir as a mailbox."""
 
-    uid: str
-    raw: bytes
-    received_at: datetime
+    folder: Path
+    name: str
+    received_by: str
+    largest: int = LARGEST
+
+    def new(self, last_of: Callable[[str], int]) -> Iterator[Fetched]:  # noqa: ARG002  what lies in new/ is new
+        """Yield the mails in new/, oldest first."""
+        return read_new(self.folder, received_by=self.received_by, largest=self.largest)
+
+    def take(self, mail: Fetched) -> None:
+        """Move a mail from new/ to cur/."""
+        mark_taken(self.folder, mail.uid)
+
+    def wait(self, seconds: float, stopped: Callable[[], bool]) -> None:
+        """Wait until a file lies in new/, at most so long."""
+        new = self.folder / "new"
+        pause(seconds, lambda: stopped() or (new.is_dir() and any(new.iterdir())), time.sleep)
+
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
 
 
-def read_new(maildir: Path, *, received_by: str) -> Iterator[Fetched]:
+def read_new(maildir: Path, *, received_by: str, largest: int = LARGEST) -> Iterator[Fetched]:
     """Yield the mails in new/, oldest first. What is no file there is no mail, and is passed over with a warning.
 
     Received is the topmost Received header if our own server (``received_by``) wrote it, else the delivery time
@@ -41,8 +61,15 @@ def read_new(maildir: Path, *, received_by: str) -> Iterator[Fetched]:
         if not path.is_file():
             log.warning("%s is no mail and is passed over; move it out of the Maildir", ascii(str(path)))
             continue
-        raw = path.read_bytes()
-        yield Fetched(uid=path.name, raw=raw, received_at=_received_at(raw, path, received_by))
+        size = path.stat().st_size
+        raw = path.read_bytes() if size <= largest else _head(path)
+        yield Fetched(uid=path.name, raw=raw, size=size, received_at=_received_at(raw, path, received_by))
+
+
+def _head(path: Path) -> bytes:
+    """Return the headers of a mail that is too large to be read whole."""
+    with path.open("rb") as file:
+        return re.split(rb"\r?\n\r?\n", file.read(MAX_HEAD), maxsplit=1)[0] + b"\r\n\r\n"
 
 
 def _received_at(raw: bytes, path: Path, received_by: str) -> datetime:

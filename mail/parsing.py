@@ -13,6 +13,7 @@ from email.message import Message
 from email.utils import parsedate_to_datetime
 
 from mail.decoding import decode_header, decode_parameter, decode_text, plain_parameter
+from mail.pages import text_of_page
 
 ADDRESS = re.compile(r"(?<![A-Za-z0-9.!#$%&'*+/=?^_`{|}~-])[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
 MESSAGE_ID = re.compile(r"<[^<>\s]+>")
@@ -27,6 +28,16 @@ BLANK_LINE = re.compile(rb"\n\r?\n")
 CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 AS_IT_IS = (b"", b"7bit", b"8bit", b"binary")
 MAILS = ("message/rfc822", "message/global")
+TRIMMINGS = frozenset(
+    {
+        "application/pkcs7-signature",
+        "application/x-pkcs7-signature",
+        "application/pgp-signature",
+        "text/vcard",
+        "text/x-vcard",
+    }
+)
+SMALL_PICTURE = 20 * 1024  # bytes; a photograph of an event is larger
 MAX_PARTS = 200
 MAX_DEPTH = 50
 MAX_HEADER_LINES = 5_000
@@ -42,6 +53,13 @@ class IncomingAttachment:
     file_name: str
     media_type: str
     content: bytes
+    inline: bool = False  # shown within the text, by its Content-ID
+
+    @property
+    def is_trimming(self) -> bool:
+        """Whether it is none that anybody sends: a signature's seal or card, a small picture shown in the text."""
+        picture = self.inline and self.media_type.startswith("image/") and len(self.content) < SMALL_PICTURE
+        return picture or self.media_type in TRIMMINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +86,7 @@ class IncomingMail:
     attachments: tuple[IncomingAttachment, ...] = ()
     auto_submitted: bool = False
     null_return_path: bool = False
+    from_list: bool = False
     faults: tuple[str, ...] = ()
 
 
@@ -93,6 +112,7 @@ def parse_mail(raw: bytes) -> IncomingMail:
         attachments=tuple(attachments),
         auto_submitted=_is_automatic(whole),
         null_return_path=_header(whole, "Return-Path").replace(" ", "") == "<>",
+        from_list=_is_from_list(whole),
         faults=tuple(dict.fromkeys(faults)),
     )
 
@@ -219,9 +239,14 @@ def _is_automatic(part: _Part) -> bool:
     return submitted not in ("", "no") or precedence in ("auto_reply", "auto-reply", "bulk", "junk") or responder
 
 
+def _is_from_list(part: _Part) -> bool:
+    return "list-id" in part.headers or _header(part, "Precedence").strip().lower() == "list"
+
+
 def _contents(whole: _Part, faults: list[str]) -> tuple[list[str], list[IncomingAttachment]]:
     texts: list[str] = []
     attachments: list[IncomingAttachment] = []
+    pages: list[_Part] = []
     for part in _leaves(whole, faults):
         name = _file_name(part)
         made_of_others = part.kind.startswith("multipart/") or part.kind in MAILS
@@ -230,10 +255,19 @@ def _contents(whole: _Part, faults: list[str]) -> tuple[list[str], list[Incoming
         elif part.kind.startswith("message/"):
             continue  # the fields of a report
         elif name or _is_attached(part) or not part.kind.startswith("text/"):
-            attachments.append(IncomingAttachment(file_name=name, media_type=part.kind, content=part.content()))
+            inline = "content-id" in part.headers and not _is_attached(part)
+            content = part.content()
+            attachments.append(IncomingAttachment(file_name=name, media_type=part.kind, content=content, inline=inline))
+        elif part.kind == "text/html":
+            pages.append(part)
         elif part.kind == "text/plain":
             charset = decode_parameter(part.structure("content-type"), "charset")
             texts.append(decode_text(part.content(), charset))
+    if not any(text.strip() for text in texts):
+        texts += [
+            text_of_page(decode_text(page.content(), decode_parameter(page.structure("content-type"), "charset")))
+            for page in pages
+        ]
     return texts, attachments
 
 

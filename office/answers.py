@@ -55,7 +55,8 @@ def _line(
     obligation: ObligationRow,
     title: str,
 ) -> AnswerLine:
-    file_name = session.scalar(select(FileRow.name).where(FileRow.submission_id == submission.id)) or "（未命名）"
+    name = session.scalar(select(FileRow.name).where(FileRow.submission_id == submission.id))
+    file_name = wording.NIL if name is None else name or "（未命名）"
     rows = session.scalars(
         select(FindingRow).where(FindingRow.submission_id == submission.id).order_by(FindingRow.id)
     ).all()

@@ -8,8 +8,10 @@ from sqlalchemy.orm import Session
 
 from ledger.facts import load_obligations, party_names
 from ledger.tables import PartyKind
+from office.nil import nil_versions
 from office.rulebook import open_book
-from rules.obligations import Obligation, Standing, is_on_time, standing
+from office.wording import NIL
+from rules.obligations import Obligation, Standing, counting_version, is_on_time, standing
 from rules.rates import Totals, totals
 
 
@@ -38,6 +40,7 @@ class Board:
     deliverables: tuple[tuple[str, str], ...]  # key, title; dated ones only
     rows: tuple[BoardRow, ...]
     by_category: tuple[tuple[str, Totals], ...]
+    nil: frozenset[int] = frozenset()  # the obligations whose counting version is a nil return
 
     @property
     def totals(self) -> Totals:
@@ -68,7 +71,14 @@ def board(session: Session, campaign: str) -> Board:
             (category, totals(ob for ob in obligations if ob.category == category))
             for category in book.campaign.categories
         ),
+        nil=_nil(session, row.id, obligations),
     )
+
+
+def _nil(session: Session, campaign_id: int, obligations: Sequence[Obligation]) -> frozenset[int]:
+    versions = nil_versions(session, campaign_id)
+    counting = ((ob.id, version) for ob in obligations if (version := counting_version(ob.versions)) is not None)
+    return frozenset(id_ for id_, version in counting if (id_, version.number) in versions)
 
 
 def overall(session: Session, campaign: str) -> tuple[str, ZoneInfo, Totals]:
@@ -77,7 +87,7 @@ def overall(session: Session, campaign: str) -> tuple[str, ZoneInfo, Totals]:
     return book.campaign.title, book.zone, totals(load_obligations(session, row.id))
 
 
-def cell_text(obligations: Sequence[Obligation], words: dict[str, str]) -> str:
+def cell_text(obligations: Sequence[Obligation], words: dict[str, str], nil: frozenset[int] = frozenset()) -> str:
     """Return one cell of the board: 已报, 未报, 已报（迟） …; of a series, how many of how many."""
     if not obligations:
         return "—"
@@ -85,4 +95,5 @@ def cell_text(obligations: Sequence[Obligation], words: dict[str, str]) -> str:
         done = sum(is_on_time(ob) is not None for ob in obligations)
         return f"{done}/{len(obligations)}"
     late = "（迟）" if is_on_time(obligations[0]) is False else ""
-    return words[standing(obligations[0])] + late
+    what = NIL if obligations[0].id in nil else words[standing(obligations[0])]
+    return what + late

@@ -48,12 +48,12 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 @dataclass(frozen=True, kw_only=True)
 class _Counting:
-    """An obligation with the version that counts for it and the file that version consists of."""
+    """An obligation with the version that counts for it and the file that version consists of, if any."""
 
     obligation: Obligation
     version: Version
     submission: SubmissionRow
-    file: FileRow
+    file: FileRow | None  # None: a nil return
 
 
 def consolidate_campaign(session: Session, premises: Premises, act: Act, campaign: str) -> Planned:
@@ -99,7 +99,7 @@ def _counting(session: Session, obligations: Sequence[Obligation]) -> dict[int, 
         for ob in obligations
         if (version := counting_version(ob.versions)) is not None and standing(ob) is not Standing.RETURNED
     }
-    query = select(SubmissionRow, FileRow).join(FileRow, FileRow.submission_id == SubmissionRow.id)
+    query = select(SubmissionRow, FileRow).outerjoin(FileRow, FileRow.submission_id == SubmissionRow.id)
     found = {}
     for submission, file in session.execute(query):
         key = (submission.obligation_id, submission.version)
@@ -153,12 +153,12 @@ def _state(book: Rulebook, ob: Obligation, party: Party, counts: _Counting | Non
         category=party.category,
         occurrence="" if ob.occurrence == "once" or ob.voluntary else ob.occurrence,
         due=wording.due_text(ob.due, book.zone),
-        state=wording.STANDING[standing(ob)],
+        state=wording.STANDING[standing(ob)] + (f"（{wording.NIL}）" if counts and counts.file is None else ""),
         received=wording.moment_text(counts.version.received_at, book.zone) if counts else "",
         timeliness="按时（退回后补正）" if was_corrected_late(ob) else timeliness,
         version=str(counts.version.number) if counts else "",
         channel=wording.CHANNEL[counts.submission.channel] if counts else "",
-        file_name=counts.file.name if counts else "",
+        file_name=counts.file.name if counts and counts.file else "",
     )
 
 
@@ -202,7 +202,7 @@ def _sourced_figures(
     query = select(*columns).order_by(FigureRow.submission_id, FigureRow.id).execution_options(yield_per=2000)
     for submission_id, row, column, number, text, sheet, cell in session.execute(query):
         counts = by_submission.get(submission_id)
-        if counts is None:
+        if counts is None or counts.file is None:
             continue
         party, occurrence = parties[counts.obligation.party_id], counts.obligation.occurrence
         found[counts.obligation.deliverable].append(

@@ -23,18 +23,20 @@ from ledger.submissions import (
     settle,
 )
 from ledger.tables import CampaignRow, IntakeKind, IntakeRow, IntakeState, ObligationRow, PartyRow
-from mail.parsing import new_part
 from mail.tokens import read_token
 from office import wording
 from office.acting import act_on_accepted
+from office.courtesy import has_enough, said_the_same
 from office.premises import Premises
 from office.rulebook import open_book, rulebook_of
 from rules.form_checks import check
 from rules.forms import Checked
 from rules.notices import ItemDue
 from rules.obligations import Obligation, SubmissionState, is_owed
+from rules.subjects import named_in
 
 CLEAN = frozenset({SubmissionState.ACCEPTED, SubmissionState.SUBMITTED})
+TNEF = b"\x78\x9f\x3e\x22"  # winmail.dat
 DOCUMENTS = frozenset({FileKind.DOCX, FileKind.PDF})
 MATERIALS = frozenset({FileKind.JPEG, FileKind.PNG, FileKind.GIF, FileKind.MP4})
 
@@ -56,7 +58,7 @@ class HandIn:
     received_at: datetime
     files: tuple[IncomingFile, ...]
     intake: IntakeRow
-    subject: str = ""
+    subject: str = ""  # the new words of it: what the unit itself wrote
     entered_by: str = ""
     grounds: str = ""
     deliverable: str = ""  # key: which document it is, by the word of staff
@@ -119,7 +121,7 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
             problems.append(f"{file.name or wording.UNNAMED}：{error.problem}")
             reasons.append(error.reason)
             continue
-        obligation = _obligation_for(session, act, hand_in.party, placed.deliverable)
+        obligation = obligation_for(session, act, hand_in.party, placed.deliverable)
         if already_handed_in(session, obligation.id, kept.sha256) is not None:
             duplicates += 1
             continue
@@ -146,6 +148,14 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
         return TakenIn()
     clean = not problems and all(state in CLEAN for state in states)
     notice = "receipt" if clean else "returned"
+    by_mail = hand_in.channel == "mail" and not hand_in.occasion  # what staff assign is always answered
+    if not states and by_mail and said_the_same(session, act, hand_in.intake, tuple(problems)):
+        return TakenIn(
+            problems=tuple(problems), reasons=(*reasons, "told the same within the hour: not answered again")
+        )
+    if by_mail and has_enough(session, act, hand_in.party.id):
+        reasons.append("many answers within the hour: this one is not answered")
+        return TakenIn(recorded=len(states), problems=tuple(problems), reasons=tuple(reasons))
     unique = tuple(dict.fromkeys(items))
     answer = NewMessage(party_id=hand_in.party.id, notice=notice, occasion=occasion, items=unique)
     plan_messages(session, act, campaign_row.id, premises.mail_domain, [answer])
@@ -171,6 +181,8 @@ def _place(session: Session, premises: Premises, campaign: Campaign, hand_in: Ha
     if kind in DOCUMENTS:
         deliverable = _which_document(session, campaign, hand_in, file.name)
         return _Placed(deliverable=deliverable, state=SubmissionState.ACCEPTED)
+    if file.content.startswith(TNEF):
+        raise NotPlacedError(wording.PROBLEM["winmail"], "attachments packed by Outlook as winmail.dat")
     free = [d for d in campaign.deliverables if d.kind is DeliverableKind.FREE]
     if kind in MATERIALS and free:
         return _Placed(deliverable=free[0], state=SubmissionState.ACCEPTED)
@@ -213,10 +225,10 @@ def _which_document(session: Session, campaign: Campaign, hand_in: HandIn, file_
     documents = [d for d in campaign.deliverables if d.kind is DeliverableKind.DOCUMENT]
     if hand_in.deliverable:
         return campaign.deliverable(hand_in.deliverable)
-    for text in (file_name, new_part(hand_in.subject)):
-        named = [d for d in documents if d.title in text]
+    for text in (file_name, hand_in.subject):
+        named = named_in(text, [(d.key, (d.title, d.label)) for d in documents])
         if len(named) == 1:
-            return named[0]
+            return campaign.deliverable(named[0])
     owed = {
         o.deliverable
         for o in load_obligations(session, hand_in.party.campaign_id, party_ids=[hand_in.party.id])
@@ -232,7 +244,7 @@ def _which_document(session: Session, campaign: Campaign, hand_in: HandIn, file_
     )
 
 
-def _obligation_for(session: Session, act: Act, party: PartyRow, deliverable: Deliverable) -> ObligationRow:
+def obligation_for(session: Session, act: Act, party: PartyRow, deliverable: Deliverable) -> ObligationRow:
     """Return the obligation that a hand-in answers: the earliest still owed, else the last (a correction).
 
     Voluntary materials make an obligation of their own for each hand-in.

@@ -1,52 +1,45 @@
 """Intake: mails become rows, rows find their unit; what nobody can place waits for a person, never dropped."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from documents.reading import UnreadableWorkbook, read_workbook
-from documents.sniff import FileKind, sniff
+from documents.sniff import sniff
 from ledger.acts import Act
-from ledger.campaigns import (
-    CORRESPONDENT,
-    contacts_of,
-    count_soft_bounce,
-    find_campaign,
-    has_soft_bounced,
-    hear_of_contact,
-    written,
+from ledger.campaigns import find_campaign, hear_of_contact, written
+from ledger.events import note
+from ledger.submissions import (
+    KeptFile,
+    fitting,
+    is_fetched,
+    last_uid,
+    record_file,
+    settle,
+    under_another_number,
+    waiting_intake,
 )
-from ledger.outbox import Result, record
-from ledger.senders import at_data
-from ledger.submissions import KeptFile, fitting, is_fetched, record_file, settle, waiting_intake
-from ledger.tables import (
-    ContactRow,
-    IntakeKind,
-    IntakeRow,
-    IntakeState,
-    MessageRow,
-    MessageState,
-    PartyRow,
-)
-from mail.bounces import Bounce, BounceKind, concerns, original_message_id, read_bounce
-from mail.maildir import Fetched, mark_taken, read_new
+from ledger.tables import IntakeKind, IntakeRow, IntakeState, PartyKind, PartyRow
+from mail.bounces import read_bounce
+from mail.mailbox import Fetched
 from mail.parsing import IncomingMail, is_auto_reply, parse_mail
-from mail.tokens import find_tokens
-from office.handin import HandIn, IncomingFile, take_in
-from office.mailboxes import give_up_mailbox
+from office import wording
+from office.bounces import returned_mail, settle_unknown_bounce, take_bounce
+from office.courtesy import acknowledge, said_the_same
+from office.handin import HandIn, IncomingFile, NotPlacedError, take_in
+from office.matching import RETURNED_ID, Match, find_sender
+from office.nil import hand_in_nil, which_nil
+from office.pending import Pending, documents_asked_about, plan_answer, subjects_to
 from office.premises import Premises
+from rules.subjects import new_words, says_nil
 
 BATCH = 50
+NUMBERED = "in-"  # before the number of an incoming mail, as staff read it
 LONGEST_UID = 200  # of a mail's name in its mailbox, as the ledger keeps it
-MAY_BOUNCE = (MessageState.CLAIMED, MessageState.SENT, MessageState.AMBIGUOUS)
-OVERTAKEN = "it left: a report on it came back before our own result was on record"
-ANSWERED_ID, RETURNED_ID = "reply", "returned mail"  # found by a Message-ID alone, which is not signed
 # The ledger or the disk is at fault, not the mail at hand: it waits.
 NOT_THE_MAIL = (OperationalError, InterfaceError, InternalError, ProgrammingError, OSError)
 
@@ -59,28 +52,30 @@ class Collected:
     answers: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Match:
-    """To whom a mail belongs, and how that was found."""
-
-    party_id: int | None = None
-    message: MessageRow | None = None  # the mail of ours that it answers or reports on
-    by: str = ""
-
-
-def fetch_mail(premises: Premises, act: Act) -> int:
+def fetch_mail(premises: Premises, act: Act, stopped: Callable[[], bool] = lambda: False) -> int:
     """Fetch what lies in the mailbox into intake rows, for whichever campaign; return how many were new.
 
-    A mail is moved within its mailbox only after its row is committed; it is never deleted.
+    A mail is marked in its mailbox only after its row is committed; it is never deleted.
+
+    Raises:
+        MailboxAway: the mailbox cannot be reached; what was fetched before stands.
+
     """
     fetched = 0
-    mailbox = premises.intake_address
-    for mail in read_new(premises.maildir, received_by=premises.received_by):
+    mailbox = premises.mailbox
+
+    def last_of(uid_validity: str) -> int:
+        with premises.ledger.reading() as session:
+            return last_uid(session, mailbox.name, uid_validity)
+
+    for mail in mailbox.new(last_of):
         with premises.ledger.writing() as session:
-            if not is_fetched(session, mailbox, "", _uid(mail)):
-                _record_safely(session, premises, act, mailbox, mail)
+            if not is_fetched(session, mailbox.name, mail.uid_validity, _uid(mail)):
+                _record_safely(session, premises, act, mailbox.name, mail)
                 fetched += 1
-        mark_taken(premises.maildir, mail.uid)
+        mailbox.take(mail)
+        if stopped():
+            break
     return fetched
 
 
@@ -95,16 +90,17 @@ def _record_safely(session: Session, premises: Premises, act: Act, mailbox: str,
     """Record one mail; one that breaks our own code is kept by its bytes for a person, and does not stop the others."""
     known = {
         "mailbox": mailbox,
+        "uid_validity": fetched.uid_validity[:32],
         "uid": _uid(fetched),
         "raw_sha256": premises.files.put(fetched.raw),
-        "size": len(fetched.raw),
+        "size": max(fetched.size, len(fetched.raw)),
         "received_at": fetched.received_at,
         "problems": [],
         **written(act),
     }
     try:
         with session.begin_nested():
-            _record_intake(session, premises, act, fetched.raw, known)
+            _record_fetched(session, premises, act, fetched, known)
     except NOT_THE_MAIL:
         raise
     except Exception as error:  # noqa: BLE001  whatever a mail can break, it is fetched
@@ -113,16 +109,32 @@ def _record_safely(session: Session, premises: Premises, act: Act, mailbox: str,
         session.add(row)
 
 
+def _record_fetched(session: Session, premises: Premises, act: Act, fetched: Fetched, known: Mapping[str, Any]) -> None:
+    """Record a mail; one that could not be fetched or was fetched before is settled at once."""
+    if fetched.trouble:
+        row = IntakeRow(**known)
+        settle(row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason=fetched.trouble)
+        session.add(row)
+        return
+    row = _record_intake(session, premises, act, fetched.raw, known)
+    note(session, act, "muster.mail.received", {"intake": row.id, "party": row.party_id}, row.campaign_id)
+    numbering = known["uid_validity"]
+    before = under_another_number(session, known["mailbox"], numbering, known["raw_sha256"]) if numbering else None
+    if before is not None:
+        reason = f"the mailbox was numbered anew; this mail is {NUMBERED}{before.id}"
+        settle(row, kind=IntakeKind.DUPLICATE, state=IntakeState.DONE, reason=reason)
+
+
 def _could_not(error: Exception) -> str:
     told = error.orig if isinstance(error, DBAPIError) else error  # without the statement and its parameters
     return f"could not be read: {type(told).__name__}: {told}"
 
 
-def _record_intake(session: Session, premises: Premises, act: Act, raw: bytes, known: Mapping[str, Any]) -> None:
+def _record_intake(session: Session, premises: Premises, act: Act, raw: bytes, known: Mapping[str, Any]) -> IntakeRow:
     mail = parse_mail(raw)
     match = find_sender(session, premises, mail)
     bounce = read_bounce(mail, raw) if match.message is None else None
-    if bounce is not None and (returned := _returned(session, raw)) is not None:
+    if bounce is not None and (returned := returned_mail(session, raw)) is not None:
         match = Match(party_id=returned.party_id, message=returned, by=RETURNED_ID)
     party = session.get(PartyRow, match.party_id) if match.party_id is not None else None
     row = IntakeRow(
@@ -134,56 +146,14 @@ def _record_intake(session: Session, premises: Premises, act: Act, raw: bytes, k
         from_known=party is not None and hear_of_contact(session, party.id, mail.from_address),
     )
     if party is None and bounce is not None:
-        _settle_unknown_bounce(row, bounce)
+        settle_unknown_bounce(row, bounce)
     elif party is None:
         settle(row, kind=IntakeKind.UNMATCHED, state=IntakeState.QUEUED, reason="no token and no known sender")
     session.add(row)
     session.flush()
     if party is None:
         _keep_attachments(session, premises, act, row, mail)
-
-
-def find_sender(session: Session, premises: Premises, mail: IncomingMail) -> Match:
-    """Find the unit a mail comes from: recipient token, the mail it answers, subject token, workbook token, sender."""
-    for recipient in mail.recipients:
-        if match := _by_token(session, premises, recipient, "address"):
-            return match
-    for reference in (mail.in_reply_to, *mail.references):
-        if match := _by_token(session, premises, reference, "references"):
-            return match
-        message = session.scalar(select(MessageRow).where(MessageRow.message_id == reference)) if reference else None
-        if message is not None:
-            return Match(party_id=message.party_id, message=message, by=ANSWERED_ID)
-    if match := _by_token(session, premises, mail.subject, "subject"):
-        return match
-    for attachment in mail.attachments:
-        if match := _by_token(session, premises, _workbook_token(attachment.content), "workbook"):
-            return match
-    known = session.scalars(
-        select(ContactRow.party_id)
-        .where(ContactRow.address == mail.from_address.lower(), ContactRow.role != CORRESPONDENT)
-        .distinct()
-        .limit(2)
-    ).all()
-    return Match(party_id=known[0], by="sender") if len(known) == 1 else Match()
-
-
-def _by_token(session: Session, premises: Premises, text: str, by: str) -> Match | None:
-    for token in find_tokens(text, premises.secret):
-        if token.kind == "m" and (message := session.get(MessageRow, token.number)) is not None:
-            return Match(party_id=message.party_id, message=message, by=by)
-        if token.kind == "p" and session.get(PartyRow, token.number) is not None:
-            return Match(party_id=token.number, by=by)
-    return None
-
-
-def _workbook_token(content: bytes) -> str:
-    if sniff(content) is not FileKind.XLSX:
-        return ""
-    try:
-        return read_workbook(content, ()).token or ""
-    except UnreadableWorkbook:
-        return ""
+    return row
 
 
 def drain_intake(premises: Premises, act: Act, campaign: str) -> Collected:
@@ -221,7 +191,7 @@ def handle_mail(session: Session, premises: Premises, act: Act, row: IntakeRow) 
     mail = parse_mail(raw)
     bounce = read_bounce(mail, raw)
     if bounce is not None:
-        _take_bounce(session, premises, act, row, mail, bounce)
+        take_bounce(session, premises, act, row, mail, bounce)
         return None
     if is_auto_reply(mail):
         _keep_attachments(session, premises, act, row, mail)
@@ -229,116 +199,112 @@ def handle_mail(session: Session, premises: Premises, act: Act, row: IntakeRow) 
         reason = f"automatic reply {'with' if mail.attachments else 'without'} attachment"
         settle(row, kind=IntakeKind.AUTO_REPLY, state=state, reason="; ".join((reason, *mail.faults)))
         return None
-    if mail.attachments:
-        return _take_hand_in(session, premises, act, row, mail)
+    if row.size > len(raw):
+        return _tell_of_size(session, premises, act, row)
+    return _take_letter(session, premises, act, row, mail)
+
+
+def _take_letter(session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail) -> str | None:
+    """Settle what a person wrote: a hand-in, a nil return, the answer to our question which it is, or a letter."""
+    party = session.get_one(PartyRow, row.party_id)
+    words = new_words(mail.subject, subjects_to(session, party.id))
+    files = tuple(IncomingFile(name=a.file_name, content=a.content) for a in mail.attachments if not a.is_trimming)
+    if files:
+        return _take_hand_in(session, premises, act, row, mail, words, files)
+    if says_nil(words) and party.kind == PartyKind.UNIT:
+        return _take_nil(session, premises, act, row, words)
+    pending = documents_asked_about(session, premises, party, words)
+    if pending is not None:
+        return _take_pending(session, premises, act, row, words, pending)
     kind = IntakeKind.UNREADABLE if mail.faults else IntakeKind.QUESTION
     reason = "; ".join(("text without attachment", *mail.faults))
     settle(row, kind=kind, state=IntakeState.QUEUED, reason=reason)
-    return None
+    return acknowledge(session, premises, act, row, mail)
 
 
-def _take_hand_in(session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail) -> str | None:
+def _tell_of_size(session: Session, premises: Premises, act: Act, row: IntakeRow) -> str | None:
+    """Tell a unit that its mail was too large; the mail waits in the mailbox for a person."""
+    problems = (wording.PROBLEM["too_large"],)
+    reason = f"{row.size / 1024 / 1024:.0f} MB: only its head was fetched, the mail lies in the mailbox"
+    told = said_the_same(session, act, row, problems)
+    settle(row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason=reason, problems=problems)
+    return None if told else plan_answer(session, premises, act, row, "returned")
+
+
+def _take_nil(session: Session, premises: Premises, act: Act, row: IntakeRow, words: str) -> str | None:
+    """Take in a nil return: a mail without attachment that says so in the new words of its subject."""
+    party = session.get_one(PartyRow, row.party_id)
+    try:
+        with session.begin_nested():
+            taken = hand_in_nil(
+                session, premises, act, party, which_nil(session, party, words), channel="mail",
+                received_at=row.received_at, entered_by=f"unit:{party.code}", intake=row,
+            )  # fmt: skip
+    except NotPlacedError as error:
+        told = said_the_same(session, act, row, (error.problem,))
+        settle(
+            row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason=error.reason, problems=(error.problem,)
+        )
+        return None if told else plan_answer(session, premises, act, row, "returned")
+    kind = IntakeKind.HAND_IN if taken.recorded else IntakeKind.DUPLICATE
+    settle(row, kind=kind, state=IntakeState.DONE, reason="nil return")
+    return taken.notice
+
+
+def _take_pending(
+    session: Session, premises: Premises, act: Act, row: IntakeRow, words: str, pending: Pending
+) -> str | None:
+    """Take in the documents of an earlier mail, of which this one says what they are."""
+    hand_in = HandIn(
+        party=session.get_one(PartyRow, row.party_id),
+        channel="mail",
+        received_at=pending.row.received_at,
+        files=pending.files,
+        subject=words,
+        intake=row,
+        entered_by=f"unit:{pending.code}",
+    )
+    taken = take_in(session, premises, act, hand_in)
+    state = IntakeState.QUEUED if taken.problems else IntakeState.DONE
+    settle(
+        row,
+        kind=IntakeKind.HAND_IN,
+        state=state,
+        reason=f"says what {NUMBERED}{pending.row.id} holds",
+        problems=taken.problems,
+    )
+    if taken.recorded and pending.nothing_else:
+        pending.row.state = IntakeState.DONE
+        pending.row.reason = f"{NUMBERED}{row.id} said what it holds; {pending.row.reason}"[:500]
+    return taken.notice
+
+
+def _take_hand_in(
+    session: Session,
+    premises: Premises,
+    act: Act,
+    row: IntakeRow,
+    mail: IncomingMail,
+    words: str,
+    files: tuple[IncomingFile, ...],
+) -> str | None:
     party = session.get_one(PartyRow, row.party_id)
     hand_in = HandIn(
         party=party,
         channel="mail",
         received_at=row.received_at,
-        files=tuple(IncomingFile(name=a.file_name, content=a.content) for a in mail.attachments),
-        subject=mail.subject,
+        files=files,
+        subject=words,
         intake=row,
         entered_by=f"unit:{party.code}",
     )
     taken = take_in(session, premises, act, hand_in)
     kind, reasons = IntakeKind.HAND_IN if taken.recorded else IntakeKind.UNREADABLE, taken.reasons
-    if taken.notice is None:
+    if taken.notice is None and not taken.recorded and not taken.problems:
         kind, reasons = IntakeKind.DUPLICATE, ("handed in before, byte for byte",)
     state = IntakeState.QUEUED if taken.problems or mail.faults else IntakeState.DONE
     settle(row, kind=kind, state=state, reason="; ".join((*reasons, *mail.faults)), problems=taken.problems)
     return taken.notice
-
-
-def _take_bounce(
-    session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail, bounce: Bounce
-) -> None:
-    """Settle a delivery report: a hard one marks message and contact, a soft one is counted, a delayed one noted.
-
-    Only a report on a mail of ours, that names the address the mail went to, is believed. With our signed token it
-    need not name any.
-    """
-    note = _note(bounce)
-    match = find_sender(session, premises, mail)
-    message = match.message or _returned(session, premises.files.get(row.raw_sha256))
-    if bounce.kind is BounceKind.DELAYED:
-        settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.DONE, reason=note)
-    elif message is None:
-        _settle_unknown_bounce(row, bounce)
-    elif not concerns(bounce, message.address or ""):
-        reason = f"it speaks of {bounce.recipient}, but the mail went to {message.address}; {note}"
-        settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.QUEUED, reason=reason)
-    elif not bounce.recipient and (match.message is None or match.by == ANSWERED_ID):
-        reason = f"it bears no token of ours and names no address; {note}"
-        settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.QUEUED, reason=reason)
-    elif message.state in (MessageState.BOUNCED, MessageState.REFUSED):
-        settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.DONE, reason=f"known before; {note}")
-    else:
-        _believe(session, premises, act, message, bounce)
-        settle(row, kind=IntakeKind.BOUNCE, state=IntakeState.DONE, reason=note)
-
-
-def _note(bounce: Bounce) -> str:
-    return f"{bounce.kind}: {bounce.status or ''} {bounce.diagnostic}".strip()
-
-
-def _settle_unknown_bounce(row: IntakeRow, bounce: Bounce) -> None:
-    """Settle a report on a mail that is not known: a person looks, unless it is only late."""
-    state = IntakeState.DONE if bounce.kind is BounceKind.DELAYED else IntakeState.QUEUED
-    settle(row, kind=IntakeKind.BOUNCE, state=state, reason=f"which mail bounced is not known; {_note(bounce)}")
-
-
-def _believe(session: Session, premises: Premises, act: Act, message: MessageRow, bounce: Bounce) -> None:
-    """Draw the consequences of a report: a hard one for message and mailbox, a soft one for the party's contacts."""
-    note = _note(bounce)
-    if bounce.kind is not BounceKind.HARD:
-        _count(session, act, message, note)
-        return
-    if message.state in MAY_BOUNCE:
-        _record_bounce(session, act, message, note)
-    if message.address is not None:
-        give_up_mailbox(session, premises, act, message.address, note)
-
-
-def _count(session: Session, act: Act, message: MessageRow, note: str) -> None:
-    """Count a soft bounce, once a mail however many reports on it come in."""
-    if has_soft_bounced(session, message.party_id, message.id):
-        return
-    for contact in contacts_of(session, message.party_id):
-        if contact.address == message.address:
-            count_soft_bounce(session, act, contact, message.id, note)
-
-
-def _record_bounce(session: Session, act: Act, message: MessageRow, note: str) -> None:
-    """Put on record that a mail came back.
-
-    The report may be faster than the sender's own result: then it says itself that the mail had left. The sender
-    no longer has the message, and its result is left out like any of a message that others have judged. One that is
-    not at DATA yet stays with its sender: the report is on an attempt before, and this one will have its own.
-    """
-    states = [(MessageState.BOUNCED, note)]
-    if message.state == MessageState.CLAIMED:
-        if message.id not in at_data(session).get(message.claimed_by or "", ()):
-            return
-        states.insert(0, (MessageState.SENT, OVERTAKEN))
-    for state, text in states:
-        left = state is MessageState.SENT
-        result = Result(message.id, state, text=text, address=message.address, lane=message.lane, tried=left)
-        record(session, act, message.campaign_id, [result])
-    session.expire(message)  # a second report on it may lie in the same batch
-
-
-def _returned(session: Session, raw: bytes) -> MessageRow | None:
-    """Return the mail whose Message-ID stands in what a report returns: some providers rewrite the envelope."""
-    original = original_message_id(raw)
-    return session.scalar(select(MessageRow).where(MessageRow.message_id == original)) if original else None
 
 
 def _keep_attachments(session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail) -> None:

@@ -9,6 +9,8 @@ import yaml
 
 from ledger.engine import Ledger
 from ledger.files import FileStore
+from mail.mailbox import Mailbox
+from mail.maildir import Maildir
 from office.letters import Renderer
 from office.skeletons import SkeletonCase
 from rules.lanes import DEFAULT, Lane
@@ -36,6 +38,14 @@ class Premises:
     rehearsal: bool = False
     lanes: tuple[Lane, ...] = (Lane(name=DEFAULT, connections=40, messages_per_connection=100),)
     connections: int = 4  # at most so many to one lane by one sender
+    opening_mailbox: Callable[[], Mailbox] | None = None  # None: the Maildir
+
+    @cached_property
+    def mailbox(self) -> Mailbox:
+        """The mailbox that units write to: the one on an IMAP server if there is one, else the Maildir."""
+        if self.opening_mailbox is not None:
+            return self.opening_mailbox()
+        return Maildir(folder=self.maildir, name=self.intake_address, received_by=self.received_by)
 
     @cached_property
     def renderer(self) -> Renderer:

@@ -8,12 +8,12 @@ from sqlalchemy import func, literal, or_, select, text, union_all
 from sqlalchemy.orm import Session
 
 from ledger.senders import is_held
-from ledger.tables import CampaignRow, HoldRow, LaneRow, MessageRow, SenderRow
+from ledger.tables import CampaignRow, HoldRow, IntakeRow, IntakeState, LaneRow, MessageRow, SenderRow
 from ledger.tables.base import table_of
 from ledger.tables.messages import IS_CLAIMED, WAITS
 
 _messages, _campaigns, _senders = table_of(MessageRow), table_of(CampaignRow), table_of(SenderRow)
-_holds, _lanes = table_of(HoldRow), table_of(LaneRow)
+_holds, _lanes, _intake = table_of(HoldRow), table_of(LaneRow), table_of(IntakeRow)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +77,17 @@ def marks(session: Session, now: datetime) -> Mapping[str, Mark]:
         key: Mark(newest=newest, due=count, live=live, held=is_held(scopes, key), stops=stops, closed=closed)
         for key, live, newest, count in session.execute(query)
     }
+
+
+def intake_marks(session: Session) -> Mapping[str, Mark]:
+    """Return the mark of every campaign with mails that were fetched and wait to be taken in. One query."""
+    query = (
+        select(_campaigns.c.key, func.max(_intake.c.id), func.count())
+        .join(_intake, _intake.c.campaign_id == _campaigns.c.id)
+        .where(_intake.c.state == IntakeState.WAITING)
+        .group_by(_campaigns.c.key)
+    )
+    return {key: Mark(newest=newest, due=count) for key, newest, count in session.execute(query)}
 
 
 def _stops(session: Session, now: datetime) -> tuple[frozenset[str], int, int]:

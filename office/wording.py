@@ -23,6 +23,7 @@ NOTICE = {
     "reminder": "提醒",
     "receipt": "回执",
     "returned": "退回/核实",
+    "acknowledged": "来信已收到",
     "escalation": "催办（单位负责人）",
     "escalation_digest": "催办清单（主管单位/领导）",
     "summary": "汇总报告",
@@ -151,6 +152,7 @@ ASKED = {
 ROLE = {"liaison": "联络员", "duty": "值班", "responsible": "负责人"}
 ORIGINAL = {"outstanding": "纸质件未到", "received": "纸质件已到"}
 
+NIL = "零报告"
 PROGRESS = "本次发信进度"
 UNNAMED = "（未命名附件）"
 # Why a file could not be recorded, and what the unit is to do.
@@ -160,7 +162,15 @@ PROBLEM = {
     "another_unit": "这份表格是发给其他单位的，请使用本单位收到的空表填报。",
     "no_form": "没有认出这是本次活动的哪一张表。请使用通知所附的空表填写，不要改动表头。",
     "not_owed": "本单位不需要报送这项材料。",
-    "which_document": "没有认出这是哪一项材料。请在文件名中写明材料名称（{names}）后重新发送。",
+    "which_document": "没有认出这是哪一项材料，请说明是下列哪一项：{names}。"
+    "回复本邮件，在主题最前面写上材料名称即可，附件不必再发；也可在文件名中写明材料名称后重新发送。",
+    "which_nil": "收到零报告，但没有写明是哪一项材料，尚未登记。下列各项都可以零报告：{names}。"
+    "请回复本邮件，在主题最前面写上材料名称和“零报告”。",
+    "nil_not_allowed": "{names}不接受零报告，请按要求报送材料。确有特殊情况，请与联系人联系。",
+    "nil_not_open": "{names}目前没有待报事项，零报告未登记。",
+    "nil_nothing_open": "目前没有可以零报告的待报事项，零报告未登记。如需报送材料，请把材料作为附件发回。",
+    "too_large": "来件过大，没有收下附件。请压缩图片或分几封邮件发送，也可与联系人商定其他报送方式。",
+    "winmail": "附件被对方的 Outlook 打包成 winmail.dat，无法读取。请把邮件格式改为“HTML”或“纯文本”后重新发送附件。",
 }
 
 

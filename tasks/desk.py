@@ -9,6 +9,9 @@ from prefect.runtime import flow_run
 from ledger.acts import Act
 from ledger.engine import Ledger
 from ledger.files import FileStore
+from mail.imap import ImapMailbox, ImapServer
+from mail.mailbox import Mailbox
+from mail.maildir import Maildir
 from office.premises import Premises
 from rules.lanes import Lane
 from rules.timetable import utc
@@ -43,7 +46,27 @@ def _open(config: Settings) -> Premises:
         rehearsal=config.rehearsal,
         lanes=tuple(Lane(**lane.model_dump()) for lane in config.lanes),
         connections=config.smtp_connections,
+        opening_mailbox=lambda: _mailbox(config),
     )
+
+
+def _mailbox(config: Settings) -> Mailbox:
+    """Return the intake mailbox that settings name; it is opened when it is looked into."""
+    largest = config.intake_max_mb * 1024 * 1024
+    if not config.imap_host:
+        name = f"{config.mail_box}@{config.mail_domain}"
+        return Maildir(folder=config.maildir, name=name, received_by=config.intake_received_by, largest=largest)
+    server = ImapServer(
+        host=config.imap_host,
+        port=config.imap_port,
+        tls=config.imap_tls,
+        user=config.imap_user,
+        password=config.imap_password.get_secret_value(),
+        folder=config.imap_folder,
+        ca_file=config.imap_ca_file,
+        timeout_s=config.imap_timeout_s,
+    )
+    return ImapMailbox(server, largest=largest)
 
 
 def act_of(actor: str, as_of: datetime) -> Act:

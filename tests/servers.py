@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -158,6 +159,22 @@ def smtp_sink(*arguments: str) -> Iterator[int]:
     with (
         tempfile.TemporaryDirectory(prefix="muster-sink-") as folder,
         running(command, lambda: _listens(port), log=Path(folder) / "log", environment=libraries),
+    ):
+        yield port
+
+
+@contextmanager
+def imap(*arguments: str, port: int | None = None) -> Iterator[int]:
+    """Run an IMAP server that keeps one empty mailbox in memory, of user ``intake``; give its port on 127.0.0.1."""
+    if importlib.util.find_spec("pymap") is None:
+        need("no IMAP server: the package pymap is not installed")
+    port = port or free_port()
+    program = str(Path(sys.executable).with_name("pymap"))
+    command = [program, "--host", "127.0.0.1", "--port", str(port), *arguments]
+    user = ["dict", "--demo-user", "intake", "--demo-password", "secret"]
+    with (
+        tempfile.TemporaryDirectory(prefix="muster-imap-") as folder,
+        running([*command, *user], lambda: _listens(port), log=Path(folder) / "log"),
     ):
         yield port
 

@@ -87,6 +87,11 @@ class Desk:
 
     def receive(self, at: datetime, code: str, file_name: str, content: bytes, **changes: object) -> Collected:
         """Let a mail of a unit come in, and collect."""
+        deliver(self.house.maildir, self.mail_of(at, code, file_name, content, **changes), at)
+        return self.collect(at)
+
+    def mail_of(self, at: datetime, code: str, file_name: str, content: bytes, **changes: object) -> bytes:
+        """Return a mail with which a unit hands in."""
         mail = Outgoing(
             sender=f"duty.{code.lower()}@unit.example",
             to=f"muster+{sign('p', self.party(code), SECRET)}@office.example",
@@ -97,8 +102,7 @@ class Desk:
             file_name=file_name,
             content=content,
         )
-        deliver(self.house.maildir, build(replace(mail, **changes)), at)  # type: ignore[arg-type]
-        return self.collect(at)
+        return build(replace(mail, **changes))  # type: ignore[arg-type]
 
     def collect(self, at: datetime) -> Collected:
         fetch_mail(self.house, act(at))

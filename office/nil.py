@@ -1,0 +1,179 @@
+"""Nil return (零报告): a unit states that it has nothing to report. By mail, by page and by staff the same.
+
+A nil return is a version without a file: it counts as reported, adds no figure to any total, and is shown as 零报告.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy.orm import Session
+
+from definition.models import Campaign, Deliverable
+from ledger.acts import Act
+from ledger.campaigns import written
+from ledger.facts import load_obligations
+from ledger.outbox import NewMessage, plan_messages
+from ledger.submissions import NewSubmission, record_submission, settle
+from ledger.tables import (
+    CampaignRow,
+    DeliverableRow,
+    FileRow,
+    IntakeKind,
+    IntakeRow,
+    IntakeState,
+    ObligationRow,
+    PartyRow,
+    SubmissionRow,
+)
+from office import wording
+from office.handin import NotPlacedError, TakenIn, obligation_for, reviewed
+from office.premises import Premises
+from office.rulebook import rulebook_of
+from rules.notices import ItemDue
+from rules.obligations import SubmissionState, is_owed
+from rules.subjects import named_in
+
+
+def hand_in_nil(  # noqa: PLR0913  a hand-in has that many sides
+    session: Session,
+    premises: Premises,
+    act: Act,
+    party: PartyRow,
+    deliverables: Sequence[str],
+    *,
+    channel: str,
+    received_at: datetime,
+    entered_by: str = "",
+    grounds: str = "",
+    intake: IntakeRow | None = None,
+) -> TakenIn:
+    """Record a nil return for the earliest open obligation of each deliverable, and plan one receipt for all.
+
+    ``intake`` is the mail it came by; without one a row is made, as the receipt answers one. Handed in twice, it is
+    recorded once.
+
+    Raises:
+        NotPlacedError: a deliverable takes no nil return, or the unit has none of it open; then none is recorded.
+
+    """
+    campaign = rulebook_of(session.get_one(CampaignRow, party.campaign_id)).campaign
+    wanted = [d for d in campaign.deliverables if d.key in deliverables and _is_to_record(session, campaign, party, d)]
+    if not wanted:
+        return TakenIn()
+    row = intake or _row_for(session, act, party, channel, received_at)
+    items = []
+    for deliverable in wanted:
+        obligation = obligation_for(session, act, party, deliverable)
+        new = NewSubmission(
+            obligation=obligation,
+            channel=channel,
+            received_at=received_at,
+            state=reviewed(SubmissionState.ACCEPTED, deliverable),
+            file=None,
+            intake_id=row.id,
+            entered_by=entered_by,
+            grounds=grounds,
+        )
+        record_submission(session, act, new)
+        items.append(ItemDue(obligation_id=obligation.id, rung=f"intake:{row.id}", due=obligation.due_at))
+    receipt = NewMessage(party_id=party.id, notice="receipt", occasion=f"intake:{row.id}", items=tuple(items))
+    plan_messages(session, act, party.campaign_id, premises.mail_domain, [receipt])
+    return TakenIn(recorded=len(wanted), notice="receipt")
+
+
+def _is_to_record(session: Session, campaign: Campaign, party: PartyRow, deliverable: Deliverable) -> bool:
+    """Whether a nil return is still to be recorded; it is not if it was before.
+
+    Raises:
+        NotPlacedError: the deliverable takes none, or the unit has none of it open.
+
+    """
+    name = f"《{deliverable.title}》"
+    if not deliverable.nil_return:
+        problem = wording.PROBLEM["nil_not_allowed"].format(names=name)
+        raise NotPlacedError(problem, f"{deliverable.key} takes no nil return")
+    if deliverable in nil_open(session, campaign, party):
+        return True
+    if was_nil(session, party, deliverable.key):
+        return False
+    raise NotPlacedError(wording.PROBLEM["nil_not_open"].format(names=name), f"{deliverable.key} is not open")
+
+
+def nil_open(session: Session, campaign: Campaign, party: PartyRow) -> list[Deliverable]:
+    """Return the deliverables for which a unit may hand in a nil return now."""
+    owed = {o.deliverable for o in load_obligations(session, party.campaign_id, party_ids=[party.id]) if is_owed(o)}
+    return [d for d in campaign.deliverables if d.nil_return and d.key in owed]
+
+
+def which_nil(session: Session, party: PartyRow, words: str) -> Sequence[str]:
+    """Return the deliverables that a nil return by mail is for, by the new words of its subject.
+
+    Raises:
+        NotPlacedError: it names none and several are open, or nothing of what it may be for is.
+
+    """
+    campaign = rulebook_of(session.get_one(CampaignRow, party.campaign_id)).campaign
+    named = named_in(words, [(d.key, (d.title, d.label)) for d in campaign.deliverables])
+    if named:
+        return named
+    candidates = nil_open(session, campaign, party)
+    if len(candidates) == 1:
+        return (candidates[0].key,)
+    if candidates:
+        names = "、".join(f"《{d.title}》" for d in candidates)
+        raise NotPlacedError(wording.PROBLEM["which_nil"].format(names=names), "the nil return names none of several")
+    allowed = [d for d in campaign.deliverables if d.nil_return]
+    done = [d.key for d in allowed if was_nil(session, party, d.key)]
+    if len(done) == 1:
+        return (done[0],)
+    raise NotPlacedError(wording.PROBLEM["nil_nothing_open"], "nothing that takes a nil return is open")
+
+
+def was_nil(session: Session, party: PartyRow, deliverable: str) -> bool:
+    """Whether a unit has handed in a nil return for a deliverable."""
+    query = (
+        select(SubmissionRow.id)
+        .join(ObligationRow, ObligationRow.id == SubmissionRow.obligation_id)
+        .join(DeliverableRow, DeliverableRow.id == ObligationRow.deliverable_id)
+        .where(ObligationRow.party_id == party.id, DeliverableRow.key == deliverable, _without_file())
+        .limit(1)
+    )
+    return session.scalar(query) is not None
+
+
+def nil_versions(session: Session, campaign_id: int) -> frozenset[tuple[int, int]]:
+    """Return the (obligation id, version) pairs of a campaign that are nil returns."""
+    query = (
+        select(SubmissionRow.obligation_id, SubmissionRow.version)
+        .join(ObligationRow, ObligationRow.id == SubmissionRow.obligation_id)
+        .where(ObligationRow.campaign_id == campaign_id, _without_file())
+    )
+    return frozenset((obligation, version) for obligation, version in session.execute(query))
+
+
+def _without_file() -> ColumnElement[bool]:
+    return ~exists().where(FileRow.submission_id == SubmissionRow.id)
+
+
+def _row_for(session: Session, act: Act, party: PartyRow, channel: str, received_at: datetime) -> IntakeRow:
+    """Record that something came in without a mail."""
+    row = IntakeRow(
+        mailbox=f"nil:{channel}",
+        uid=uuid4().hex,
+        raw_sha256="",
+        size=0,
+        received_at=received_at,
+        from_address=act.actor[:320],
+        campaign_id=party.campaign_id,
+        party_id=party.id,
+        matched_by=channel[:32],
+        from_known=True,
+        problems=[],
+        **written(act),
+    )
+    session.add(row)
+    session.flush()
+    settle(row, kind=IntakeKind.HAND_IN, state=IntakeState.DONE, reason="nil return")
+    return row

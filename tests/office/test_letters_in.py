@@ -1,0 +1,243 @@
+"""Mails that are no form: nil returns, documents that have to be asked about, letters; and what is answered to them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from definition.loading import LoadedCampaign
+from definition.models import Campaign
+from ledger.campaigns import find_party
+from ledger.tables import EventRow, FileRow, IntakeRow, MessageRow, SubmissionRow
+from mail.maildir import deliver
+from mail.tokens import sign
+from office.board import board, cell_text
+from office.consolidation import consolidate_campaign
+from office.handin import NotPlacedError
+from office.intake import Collected
+from office.nil import hand_in_nil
+from office.wording import STANDING
+from rules.obligations import Standing
+from tests.office.test_mailbook import cast as plain_cast  # noqa: F401  a fixture of ours too
+from tests.office.test_mailbook import launched
+from tests.office.test_office import KEY, SECRET, Desk, act, local
+
+NOON = local(6, 1, 12)
+NAMES = ("mail.received", "submission.received", "submission.accepted")
+PDF = b"%PDF-1.7 text"
+
+
+@contextmanager
+def desk_with_nil(cast: LoadedCampaign, folder: Path, url: str, *nil: str) -> Iterator[Desk]:
+    deliverables = tuple(d.model_copy(update={"nil_return": d.key in nil}) for d in cast.campaign.deliverables)
+    campaign: Campaign = cast.campaign.model_copy(update={"deliverables": deliverables})
+    with launched(replace(cast, campaign=campaign), folder, url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def desk(plain_cast: LoadedCampaign, tmp_path: Path, ledger_url: str) -> Iterator[Desk]:  # noqa: F811
+    """Give the office's desk, with two things for which a nil return is allowed."""
+    with desk_with_nil(plain_cast, tmp_path, ledger_url, "scheme", "report") as opened:
+        yield opened
+
+
+def write(desk: Desk, subject: str, at: datetime = NOON, code: str = "BH001", **changes: object) -> Collected:
+    return desk.receive(at, code, "", b"", subject=subject, message_id=f"<{at.timestamp()}.{code}@x>", **changes)
+
+
+def notices(desk: Desk) -> list[str]:
+    with desk.house.ledger.reading() as session:
+        query = select(MessageRow.notice).where(MessageRow.occasion.like("intake:%")).order_by(MessageRow.id)
+        return list(session.scalars(query))
+
+
+def last_row(desk: Desk) -> IntakeRow:
+    with desk.house.ledger.reading() as session:
+        return session.scalars(select(IntakeRow).order_by(IntakeRow.id.desc()).limit(1)).one()
+
+
+def test_a_nil_return_is_recorded_without_file_and_answered(desk: Desk) -> None:
+    done = write(desk, "活动方案零报告")
+    assert (dict(done.mails), dict(done.answers)) == ({"hand_in": 1}, {"receipt": 1})
+    assert desk.standings("BH001")["scheme"] is Standing.ACCEPTED
+    with desk.house.ledger.reading() as session:
+        row = session.scalars(select(SubmissionRow)).one()
+        assert (row.channel, row.entered_by, row.received_at) == ("mail", "unit:BH001", NOON)
+        assert session.scalars(select(FileRow)).all() == []
+        shown = board(session, KEY)
+        line = next(r for r in shown.rows if r.code == "BH001")
+        assert cell_text(line.cells["scheme"], STANDING, shown.nil) == "零报告"
+        assert cell_text(line.cells["report"], STANDING, shown.nil) == "未报"
+    with desk.house.ledger.writing() as session:
+        consolidate_campaign(session, desk.house, act(NOON), KEY)
+
+
+def test_handed_in_twice_it_is_recorded_once(desk: Desk) -> None:
+    write(desk, "活动方案 零报告")
+    done = write(desk, "活动方案 零报告", NOON + timedelta(minutes=1))
+    assert (dict(done.mails), dict(done.answers)) == ({"duplicate": 1}, {})
+    with desk.house.ledger.reading() as session:
+        assert session.scalars(select(func.count()).select_from(SubmissionRow)).one() == 1
+
+
+def test_where_several_are_open_and_none_is_named_the_unit_is_asked_which(desk: Desk) -> None:
+    done = write(desk, "本期无此项")
+    assert dict(done.answers) == {"returned": 1}
+    row = last_row(desk)
+    assert row.state == "queued"
+    assert "《活动方案》、《活动综合情况》" in row.problems[0]
+    done = write(desk, "回复：来件未能登记，请看说明【编号：P】活动方案零报告", NOON + timedelta(minutes=1))
+    assert dict(done.answers) == {"receipt": 1}
+
+
+def test_several_may_be_named_and_are_answered_in_one_receipt(desk: Desk) -> None:
+    write(desk, "活动方案、活动综合情况均零报告")
+    standings = desk.standings("BH001")
+    assert (standings["scheme"], standings["report"]) == (Standing.ACCEPTED, Standing.ACCEPTED)
+    assert notices(desk) == ["receipt"]
+
+
+def test_what_takes_no_nil_return_is_not_recorded(desk: Desk) -> None:
+    done = write(desk, "附件2零报告")
+    assert dict(done.answers) == {"returned": 1}
+    assert "《活动计划表》不接受零报告" in last_row(desk).problems[0]
+    assert desk.standings("BH001")["plan"] is Standing.MISSING
+
+
+def test_the_words_count_neither_in_the_text_nor_quoted_nor_with_an_attachment(desk: Desk) -> None:
+    with desk.house.ledger.writing() as session:
+        message = session.scalars(select(MessageRow).where(MessageRow.party_id == desk_party(desk))).first()
+        assert message is not None
+        message.subject = "提醒：零报告事项请报送【编号：PAB-ABCDEFGHIJ】"
+    write(desk, "回复：提醒：零报告事项请报送【编号：PAB-ABCDEFGHIJ】", text="零报告")
+    write(desk, "请问零报告怎么报", NOON + timedelta(minutes=1))
+    done = desk.receive(NOON + timedelta(minutes=2), "BH001", "活动方案.pdf", PDF, subject="零报告")
+    assert dict(done.mails) == {"hand_in": 1}
+    with desk.house.ledger.reading() as session:
+        assert len(session.scalars(select(FileRow).where(FileRow.submission_id.is_not(None))).all()) == 1
+        kinds = session.scalars(select(IntakeRow.kind).order_by(IntakeRow.id)).all()
+    assert kinds == ["question", "question", "hand_in"]
+
+
+def desk_party(desk: Desk) -> int:
+    return desk.party("BH001")
+
+
+def test_page_and_staff_hand_in_a_nil_return_by_the_same_function(desk: Desk) -> None:
+    with desk.house.ledger.writing() as session:
+        party = find_party(session, 1, "BH001")
+        taken = hand_in_nil(
+            session, desk.house, act(NOON), party, ["report"], channel="portal", received_at=NOON,
+            entered_by="unit:BH001",
+        )  # fmt: skip
+        assert (taken.recorded, taken.notice) == (1, "receipt")
+        with pytest.raises(NotPlacedError, match="takes no nil return"):
+            hand_in_nil(session, desk.house, act(NOON), party, ["plan"], channel="portal", received_at=NOON)
+    assert desk.standings("BH001")["report"] is Standing.ACCEPTED
+
+
+def test_a_document_is_asked_about_and_the_name_in_the_next_subject_places_it(desk: Desk) -> None:
+    first = desk.receive(NOON, "BH001", "扫描件.pdf", PDF)
+    assert dict(first.answers) == {"returned": 1}
+    assert "《活动方案》、《活动综合情况》" in last_row(desk).problems[0]
+    done = write(desk, "回复：来件未能登记，请看说明【编号：P】活动方案", NOON + timedelta(hours=2))
+    assert dict(done.answers) == {"receipt": 1}
+    assert desk.standings("BH001")["scheme"] is Standing.ACCEPTED
+    with desk.house.ledger.reading() as session:
+        row = session.scalars(select(SubmissionRow)).one()
+        assert row.received_at == NOON  # when the file came, not when it was named
+        assert session.scalars(select(IntakeRow.state)).all() == ["done", "done"]
+
+
+def test_the_only_open_document_needs_no_name(desk: Desk) -> None:
+    desk.receive(NOON, "BH001", "活动方案.pdf", PDF)
+    done = desk.receive(NOON + timedelta(minutes=1), "BH001", "扫描件.pdf", PDF + b"2")
+    assert dict(done.answers) == {"receipt": 1}
+    assert desk.standings("BH001")["report"] is Standing.ACCEPTED
+
+
+def test_a_quoted_title_of_ours_names_no_document(desk: Desk) -> None:
+    with desk.house.ledger.writing() as session:
+        message = session.scalars(select(MessageRow).where(MessageRow.party_id == desk_party(desk))).first()
+        assert message is not None
+        message.subject = "提醒：活动方案请报送【编号：PAB-ABCDEFGHIJ】"
+    subject = "回复：提醒：活动方案请报送【编号：PAB-ABCDEFGHIJ】"
+    done = desk.receive(NOON, "BH001", "扫描件.pdf", PDF, subject=subject)
+    assert dict(done.answers) == {"returned": 1}
+
+
+def test_a_letter_is_acknowledged_once_an_hour_and_waits_for_a_person(desk: Desk) -> None:
+    asked = [write(desk, "请问表在哪里", NOON + timedelta(minutes=m)) for m in (0, 5, 59, 61)]
+    assert [dict(d.answers) for d in asked] == [{"acknowledged": 1}, {}, {}, {"acknowledged": 1}]
+    assert last_row(desk).state == "queued"
+    other = write(desk, "请问表在哪里", NOON, code="BH036")
+    assert dict(other.answers) == {"acknowledged": 1}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"automatic": True}, {"sender": "no-reply@unit.example"}, {"sender": "muster+x@office.example"},
+     {"sender": "mailer-daemon@unit.example"}, {"subject": "自动回复：来信收到"}],
+)  # fmt: skip
+def test_no_machine_is_answered_nor_ourselves(desk: Desk, changes: dict[str, object]) -> None:
+    done = write(desk, **{"subject": "来信收到", **changes})  # type: ignore[arg-type]
+    assert dict(done.answers) == {}
+
+
+@pytest.mark.parametrize(
+    "header", [b"List-Id: <all.example>", b"Precedence: list", b"Precedence: bulk", b"Return-Path: <>"]
+)
+def test_no_list_is_answered(desk: Desk, header: bytes) -> None:
+    raw = desk.mail_of(NOON, "BH001", "", b"", subject="来信")
+    deliver(desk.house.maildir, header + b"\r\n" + raw, NOON)
+    assert dict(desk.collect(NOON).answers) == {}
+
+
+def test_a_responder_that_sends_its_logo_along_is_not_answered_again_and_again(desk: Desk) -> None:
+    logo = {"file_name": "logo.bmp", "content": b"BM logo"}
+    answered = [
+        desk.receive(NOON + timedelta(seconds=s), "BH001", **logo, message_id=f"<{s}@x>", subject="已收到")  # type: ignore[arg-type]
+        for s in range(5)
+    ]
+    assert [sum(d.answers.values()) for d in answered] == [1, 0, 0, 0, 0]
+
+
+def test_beyond_many_an_hour_hand_ins_are_recorded_and_not_answered(desk: Desk) -> None:
+    for n in range(25):
+        name = "照片.jpg"
+        desk.receive(NOON + timedelta(seconds=n), "BH001", name, b"\xff\xd8\xff\xe0 %d" % n, message_id=f"<{n}@x>")
+    with desk.house.ledger.reading() as session:
+        assert session.scalars(select(func.count()).select_from(SubmissionRow)).one() == 25
+    assert len(notices(desk)) == 20
+
+
+def test_of_a_mail_that_is_too_large_the_unit_is_told(desk: Desk, tmp_path: Path) -> None:
+    from mail.maildir import Maildir  # noqa: PLC0415
+
+    small = Maildir(folder=desk.house.maildir, name="box", received_by="mx", largest=5_000)
+    desk.house.__dict__["mailbox"] = small
+    done = desk.receive(NOON, "BH001", "照片.jpg", b"\xff\xd8\xff" * 10_000)
+    assert dict(done.answers) == {"returned": 1}
+    row = last_row(desk)
+    assert row.state == "queued" and row.size > 30_000  # noqa: PT018  one thing
+    assert "过大" in row.problems[0]
+
+
+def test_a_hand_in_is_an_event_in_the_same_transaction(desk: Desk) -> None:
+    write(desk, "活动方案零报告")
+    with desk.house.ledger.reading() as session:
+        events = session.scalars(select(EventRow).order_by(EventRow.id)).all()
+        assert [e.name for e in events] == [f"muster.{x}" for x in NAMES]
+        assert all(e.told_at is None and e.campaign_id == 1 for e in events)
+
+
+def test_the_token_in_an_address_is_enough_for_a_letter(desk: Desk) -> None:
+    token = sign("p", desk_party(desk), SECRET)
+    done = write(desk, "活动方案零报告", sender="private@qq.example", to=f"muster+{token}@office.example")
+    assert dict(done.answers) == {"receipt": 1}
+    assert not last_row(desk).from_known
