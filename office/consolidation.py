@@ -28,7 +28,7 @@ from office.composing import XLSX, campaign_lines, contact_text
 from office.planning import Planned, plan_summary
 from office.premises import Premises
 from office.rulebook import Rulebook, open_book
-from rules.forms import FindingCode
+from rules.forms import UNCOUNTED
 from rules.notices import Skip
 from rules.obligations import (
     Obligation,
@@ -169,8 +169,7 @@ def _form_figures(
     figures = _sourced_figures(session, book, parties, by_submission)
     queried: dict[str, dict[tuple[str, str], list[str]]] = defaultdict(lambda: defaultdict(list))
     answered = exists().where(AnswerRow.finding_id == FindingRow.id, AnswerRow.number.is_not(None))
-    unusable = (FindingCode.APPROXIMATE, FindingCode.EMPTY_LIKE)  # the other queries leave their figure in the totals
-    for finding in session.scalars(select(FindingRow).where(FindingRow.code.in_(unusable), ~answered)):
+    for finding in session.scalars(select(FindingRow).where(FindingRow.code.in_(UNCOUNTED), ~answered)):
         if (counts := by_submission.get(finding.submission_id)) is not None:
             unit = parties[counts.obligation.party_id].name
             queried[counts.obligation.deliverable][finding.row, finding.column].append(unit)

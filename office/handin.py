@@ -1,6 +1,7 @@
 """Taking in a hand-in: sniff, read, check, record, plan the answer. The same for mail, page and staff on behalf."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -8,7 +9,8 @@ from uuid import uuid4
 from sqlalchemy.orm import Session
 
 from definition.models import Campaign, Deliverable, DeliverableKind, Review
-from documents.reading import UnreadableWorkbook, WorkbookRead, read_workbook
+from documents.opening import UnreadableWorkbook
+from documents.sandbox import SANDBOX
 from documents.sniff import FileKind, sniff
 from ledger.acts import Act
 from ledger.campaigns import NewObligation, find_party, freeze_obligations, written
@@ -23,13 +25,12 @@ from ledger.submissions import (
     settle,
 )
 from ledger.tables import CampaignRow, IntakeKind, IntakeRow, IntakeState, ObligationRow, PartyRow
-from mail.tokens import read_token
 from office import wording
 from office.acting import act_on_accepted
 from office.courtesy import has_enough, said_the_same
 from office.premises import Premises
 from office.rulebook import open_book, rulebook_of
-from rules.form_checks import check
+from office.workbooks import NotPlacedError, check_workbook, kind_problem
 from rules.forms import Checked
 from rules.notices import ItemDue
 from rules.obligations import Obligation, SubmissionState, is_owed
@@ -78,16 +79,6 @@ class TakenIn:
     notice: str | None = None
 
 
-class NotPlacedError(Exception):
-    """A file cannot be recorded; carries the sentence for the unit and the reason for staff."""
-
-    def __init__(self, problem: str, reason: str) -> None:
-        """Keep both."""
-        super().__init__(reason)
-        self.problem = problem
-        self.reason = reason
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Placed:
     """A file that belongs to a deliverable, with what was read in it."""
@@ -107,13 +98,8 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
     items: list[ItemDue] = []
     duplicates = 0
     occasion = hand_in.occasion or f"intake:{hand_in.intake.id}"
-    for file in hand_in.files:
-        kept = KeptFile(
-            sha256=premises.files.put(file.content),
-            name=file.name,
-            kind=str(sniff(file.content)),
-            size=len(file.content),
-        )
+    for file in _unfolded(session, premises, act, hand_in):
+        kept = _kept(premises, file)
         try:
             placed = _place(session, premises, campaign, hand_in, file)
         except NotPlacedError as error:
@@ -177,7 +163,9 @@ def _place(session: Session, premises: Premises, campaign: Campaign, hand_in: Ha
     """
     kind = sniff(file.content)
     if kind is FileKind.XLSX:
-        return _place_workbook(premises, campaign, hand_in.party, file.content)
+        return _place_workbook(session, premises, campaign, hand_in.party, file.content)
+    if not hand_in.deliverable:
+        _refuse_picture_of_form(campaign, file.name)
     if kind in DOCUMENTS:
         deliverable = _which_document(session, campaign, hand_in, file.name)
         return _Placed(deliverable=deliverable, state=SubmissionState.ACCEPTED)
@@ -186,45 +174,53 @@ def _place(session: Session, premises: Premises, campaign: Campaign, hand_in: Ha
     free = [d for d in campaign.deliverables if d.kind is DeliverableKind.FREE]
     if kind in MATERIALS and free:
         return _Placed(deliverable=free[0], state=SubmissionState.ACCEPTED)
-    raise NotPlacedError(
-        wording.PROBLEM["kind"],
-        f"a file of kind {kind} answers no deliverable",
-    )
+    raise NotPlacedError(kind_problem(kind), f"a file of kind {kind} answers no deliverable")
 
 
-def _place_workbook(premises: Premises, campaign: Campaign, party: PartyRow, content: bytes) -> _Placed:
-    by_form = {
-        form.key: deliverable
-        for deliverable in campaign.deliverables
-        if (form := campaign.form_of(deliverable)) is not None
-    }
-    forms = list(campaign.forms.values())
-    try:
-        read: WorkbookRead = read_workbook(content, forms)
-    except UnreadableWorkbook as error:
-        raise NotPlacedError(wording.PROBLEM["unreadable"], f"unreadable workbook: {error}") from error
-    if read.token:
-        token = read_token(read.token, premises.secret)
-        if token is not None and token.number != party.id:
-            raise NotPlacedError(wording.PROBLEM["another_unit"], "the workbook bears another unit's token")
-    if read.form is None or read.table is None or read.form.key not in by_form:
-        raise NotPlacedError(
-            wording.PROBLEM["no_form"],
-            f"no form recognised: {read.reason}",
-        )
-    checked = check(read.form, read.table)
+def _kept(premises: Premises, file: IncomingFile) -> KeptFile:
+    sha256 = premises.files.put(file.content)
+    return KeptFile(sha256=sha256, name=file.name, kind=str(sniff(file.content)), size=len(file.content))
+
+
+def _unfolded(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> Iterator[IncomingFile]:
+    """Yield the files, and for a .zip those in it; the .zip is kept as it came. One that cannot be opened stays."""
+    for file in hand_in.files:
+        inner: list[IncomingFile] = []
+        if sniff(file.content) is FileKind.ZIP:
+            with suppress(UnreadableWorkbook):
+                inner = [IncomingFile(name=p.name, content=p.content) for p in SANDBOX.unpack(file.content)]
+        if inner:
+            record_file(session, act, _kept(premises, file), submission_id=None, intake_id=hand_in.intake.id)
+        yield from inner or (file,)
+
+
+def _refuse_picture_of_form(campaign: Campaign, file_name: str) -> None:
+    """Refuse the scan or photograph of a form: nobody can add it up."""
+    for deliverable in campaign.deliverables:
+        if deliverable.kind is DeliverableKind.FORM and deliverable.title in file_name:
+            problem = wording.PROBLEM["picture_of_form"].format(title=deliverable.title)
+            raise NotPlacedError(problem, f"{deliverable.key} came as a picture or text, not as a workbook")
+
+
+def _place_workbook(
+    session: Session, premises: Premises, campaign: Campaign, party: PartyRow, content: bytes
+) -> _Placed:
+    deliverable, checked = check_workbook(session, premises, campaign, party, content)
     if checked.must_correct:
         state = SubmissionState.RETURNED
     else:
         state = SubmissionState.QUERIED if checked.queried else SubmissionState.ACCEPTED
-    return _Placed(deliverable=by_form[read.form.key], state=state, checked=checked)
+    return _Placed(deliverable=deliverable, state=state, checked=checked)
 
 
 def _which_document(session: Session, campaign: Campaign, hand_in: HandIn, file_name: str) -> Deliverable:
     """Return the document deliverable that a file names, or the only one the unit still owes."""
     documents = [d for d in campaign.deliverables if d.kind is DeliverableKind.DOCUMENT]
     if hand_in.deliverable:
-        return campaign.deliverable(hand_in.deliverable)
+        named_by_staff = campaign.deliverable(hand_in.deliverable)
+        if named_by_staff.kind is DeliverableKind.FORM:
+            raise NotPlacedError(wording.PROBLEM["kind"], f"{named_by_staff.key} is a form: a workbook, not a document")
+        return named_by_staff
     for text in (file_name, hand_in.subject):
         named = named_in(text, [(d.key, (d.title, d.label)) for d in documents])
         if len(named) == 1:

@@ -28,9 +28,10 @@ from ledger.tables import (
     SubmissionRow,
 )
 from office import wording
-from office.handin import NotPlacedError, TakenIn, obligation_for, reviewed
+from office.handin import TakenIn, obligation_for, reviewed
 from office.premises import Premises
 from office.rulebook import rulebook_of
+from office.workbooks import NotPlacedError
 from rules.notices import ItemDue
 from rules.obligations import SubmissionState, is_owed
 from rules.subjects import named_in

@@ -114,6 +114,7 @@ def test_a_template_that_names_something_unknown_fails(tmp_path: Path, book: Rul
 def test_every_finding_has_a_sentence_and_a_remedy(house: Path) -> None:
     texts = yaml.safe_load((house / "templates" / "findings.yaml").read_text(encoding="utf-8"))
     assert set(texts) == set(FindingCode)
-    params = dict.fromkeys(("field", "read", "expected", "proposed", "other", "other_read", "other_cell"), "甲")
+    names = ["field", "read", "expected", "proposed", "other", "other_read", "other_cell", "message", "values"]
+    params = dict.fromkeys(names, "甲")
     for sentences in texts.values():
         assert "{" not in sentences["problem"].format(**params) + sentences["remedy"].format(**params)

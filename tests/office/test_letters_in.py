@@ -17,10 +17,10 @@ from mail.maildir import deliver
 from mail.tokens import sign
 from office.board import board, cell_text
 from office.consolidation import consolidate_campaign
-from office.handin import NotPlacedError
 from office.intake import Collected
 from office.nil import hand_in_nil
 from office.wording import STANDING
+from office.workbooks import NotPlacedError
 from rules.obligations import Standing
 from tests.office.test_mailbook import cast as plain_cast  # noqa: F401  a fixture of ours too
 from tests.office.test_mailbook import launched
