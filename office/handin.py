@@ -27,6 +27,7 @@ from ledger.submissions import (
 from ledger.tables import CampaignRow, IntakeKind, IntakeRow, IntakeState, ObligationRow, PartyRow
 from office import wording
 from office.acting import act_on_accepted
+from office.alerts import DESK, alert_staff
 from office.courtesy import has_enough, said_the_same
 from office.premises import Premises
 from office.rulebook import open_book, rulebook_of
@@ -126,6 +127,8 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
                 grounds=hand_in.grounds,
             ),
         )
+        if state is SubmissionState.SUBMITTED:
+            alert_staff(session, premises, act, campaign.key, DESK)
         if state is SubmissionState.ACCEPTED:
             act_on_accepted(session, premises, act, submission, obligation)
         states.append(state)

@@ -26,6 +26,7 @@ from ledger.tables import (
     SubmissionRow,
 )
 from office.acting import act_on_accepted
+from office.alerts import DESK, alert_staff
 from office.confirming import number_for
 from office.dues import due_after_return, new_due
 from office.premises import Premises
@@ -135,6 +136,8 @@ def _conclude(
     """Put a favourable judgement on record, let an acting form act, and plan the receipt."""
     decision = _decide(session, act, submission, obligation, state.value, grounds)
     ledger.judge(session, act, submission, obligation, state)
+    if state is SubmissionState.SUBMITTED:
+        alert_staff(session, premises, act, session.get_one(CampaignRow, obligation.campaign_id).key, DESK)
     if state is SubmissionState.ACCEPTED:
         act_on_accepted(session, premises, act, submission, obligation)
     _tell(session, premises, act, "receipt", decision, obligation)
