@@ -85,7 +85,7 @@ def _acting(form: Form) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with how a form acts, each with its remedy."""
     if form.acts_as is None:
         return
-    rows, columns = {row.key for row in form.rows}, {column.key for column in form.columns}
+    rows, columns = {r.key for r in form.rows}, {c.key for c in form.columns}
     for key, role in form.acts_as.rows.items():
         if key not in rows:
             yield f"acts_as names unknown row {key!r}", "name one of the form's fixed rows"

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from documents.summary import write_summary
@@ -22,7 +22,7 @@ from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import advance, close_campaign
 from ledger.facts import Party, contacts_by_party, load_obligations, party_names
-from ledger.tables import FigureRow, FileRow, FindingRow, PartyKind, SubmissionRow
+from ledger.tables import AnswerRow, FigureRow, FileRow, FindingRow, PartyKind, SubmissionRow
 from office import wording
 from office.composing import XLSX, campaign_lines, contact_text
 from office.planning import Planned, plan_summary
@@ -168,7 +168,8 @@ def _form_figures(
     by_submission = {c.submission.id: c for c in counting.values()}
     figures = _sourced_figures(session, book, parties, by_submission)
     queried: dict[str, dict[tuple[str, str], list[str]]] = defaultdict(lambda: defaultdict(list))
-    for finding in session.scalars(select(FindingRow).where(FindingRow.code.in_(UNCOUNTED))):
+    answered = exists().where(AnswerRow.finding_id == FindingRow.id, AnswerRow.number.is_not(None))
+    for finding in session.scalars(select(FindingRow).where(FindingRow.code.in_(UNCOUNTED), ~answered)):
         if (counts := by_submission.get(finding.submission_id)) is not None:
             unit = parties[counts.obligation.party_id].name
             queried[counts.obligation.deliverable][finding.row, finding.column].append(unit)

@@ -27,6 +27,7 @@ from ledger.submissions import (
 from ledger.tables import CampaignRow, IntakeKind, IntakeRow, IntakeState, ObligationRow, PartyRow
 from office import wording
 from office.acting import act_on_accepted
+from office.alerts import DESK, alert_staff
 from office.courtesy import has_enough, said_the_same
 from office.premises import Premises
 from office.rulebook import open_book, rulebook_of
@@ -131,6 +132,8 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
                 grounds=hand_in.grounds,
             ),
         )
+        if state is SubmissionState.SUBMITTED:
+            alert_staff(session, premises, act, campaign.key, DESK)
         if state is SubmissionState.ACCEPTED:
             act_on_accepted(session, premises, act, submission, obligation)
         states.append(state)
@@ -139,11 +142,12 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
         return TakenIn()
     clean = not problems and all(state in CLEAN for state in states)
     notice = "receipt" if clean else "returned"
-    if not states and hand_in.channel == "mail" and said_the_same(session, act, hand_in.intake, tuple(problems)):
+    by_mail = hand_in.channel == "mail" and not hand_in.occasion  # what staff assign is always answered
+    if not states and by_mail and said_the_same(session, act, hand_in.intake, tuple(problems)):
         return TakenIn(
             problems=tuple(problems), reasons=(*reasons, "told the same within the hour: not answered again")
         )
-    if hand_in.channel == "mail" and has_enough(session, act, hand_in.party.id):
+    if by_mail and has_enough(session, act, hand_in.party.id):
         reasons.append("many answers within the hour: this one is not answered")
         return TakenIn(recorded=len(states), problems=tuple(problems), reasons=tuple(reasons))
     unique = tuple(dict.fromkeys(items))
@@ -168,10 +172,12 @@ def _place(session: Session, premises: Premises, campaign: Campaign, hand_in: Ha
     kind = sniff(file.content)
     if kind is FileKind.XLSX:
         return _place_workbook(session, premises, campaign, hand_in.party, file.content)
-    _refuse_picture_of_form(campaign, file.name)
     named = campaign.deliverable(hand_in.deliverable) if hand_in.deliverable else None
-    if named is not None and kind in ACCEPTED_AS.get(named.kind, ()):
-        return _Placed(deliverable=named, state=SubmissionState.ACCEPTED)
+    if named is not None:
+        if kind in ACCEPTED_AS.get(named.kind, ()):
+            return _Placed(deliverable=named, state=SubmissionState.ACCEPTED)
+        raise NotPlacedError(kind_problem(kind), f"a file of kind {kind} is no {named.key}")
+    _refuse_picture_of_form(campaign, file.name)
     if kind in DOCUMENTS:
         deliverable = _which_document(session, campaign, hand_in, file.name)
         return _Placed(deliverable=deliverable, state=SubmissionState.ACCEPTED)

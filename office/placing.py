@@ -22,10 +22,12 @@ from ledger.tables import (
 from mail.parsing import parse_mail
 from office.handin import HandIn, IncomingFile, TakenIn, take_in
 from office.incoming import find_incoming, number_of
+from office.pending import subjects_to
 from office.premises import Premises
 from office.review import grounds_of
 from office.units import find_deliverable
 from rules.addresses import ADDRESS
+from rules.subjects import new_words
 
 ASSIGNED, ANSWERED, DISMISSED = "mail_assigned", "mail_answered", "mail_dismissed"
 
@@ -65,7 +67,7 @@ def assign(
         received_at=row.received_at,
         files=files,
         intake=row,
-        subject=row.subject,
+        subject=new_words(row.subject, subjects_to(session, party.id)),
         entered_by=act.actor,
         grounds=said,
         deliverable=key,

@@ -104,12 +104,21 @@ TROUBLE = {
 ALERT = {
     "contacts": "有 {count} 个单位的联系方式需要核实",
     "lane": "发往“{lane}”通道的邮件已暂停",
+    "desk": "有 {requests} 项申请、{versions} 份材料等待办理",
 }
 ALERT_REMEDY = {
+    "desk": "用 muster queue 查看，申请用 muster grant 或 muster refuse 办理，"
+    "材料用 muster accept 通过或 muster return 退回。",
     "contacts": "请电话联系这些单位，核对邮箱；没有可用邮箱的单位收不到通知和提醒，可请其电话报送，"
-    "由办公室用 muster hand-in 代为录入。需要更正联系人的，请告知系统运维人员办理。",
+    "由办公室用 muster hand-in 代为录入。"
+    "联系人有变化的，用 muster contact 更正，新旧联系人都会收到通知；通话情况用 muster call 登记。",
     "lane": "对方服务器以策略为由拒收，地址本身无误。请先查明原因（发信信誉、内容、SPF/DKIM 等），"
     '解决后执行 muster release --lane {lane} --grounds "原因"，暂停的邮件会继续发出。',
+}
+DESK = {
+    "request": "{unit}：{wish}（{at} 提出）",
+    "version": "{unit}：《{title}》第 {number} 次报送待审核（{at} 收到）",
+    "more": "另有 {count} 项，见待办清单。",
 }
 ANSWERED = "对方邮件服务器的答复：“{said}”"
 # Why an address fails, by how the record of it begins. What a mail server said is quoted, our own words are not.
@@ -140,6 +149,7 @@ NOT_POSSIBLE = {
     "bad_address": "邮箱“{address}”写得不对，请核对后重填。",
     "bad_role": "请选择联系人类别。",
     "same_contact": "联系人没有变化，不必申请。",
+    "closed": "活动已经结束，不再受理申请。如有需要，请与办公室联系。",
     "decided": "这份申请已经处理过了。",
     "judged": "这份材料的状态已经变化，请刷新后再看。",
     "not_nil": "这项材料现在不能零报告：可能已经报过，或者不接受零报告。",

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session, aliased
 
+from ledger.requests import EXTENSION, open_requests
 from ledger.tables import (
     AnswerRow,
     CampaignRow,
@@ -20,14 +21,13 @@ from office.answers import sentences_of
 from office.confirming import proposed_value
 from office.mailbook import DASH, local, one_line
 from office.premises import Premises
-from office.requests import EXTENSION, open_requests
 from rules.forms import Severity
 from rules.obligations import SubmissionState
 
 Line = tuple[str, ...]
 
 
-def waiting_versions(session: Session, zone: ZoneInfo) -> list[Line]:
+def waiting_versions(session: Session, zone: ZoneInfo, campaign_id: int | None = None) -> list[Line]:
     """Return the versions that wait to be accepted or returned by staff, the oldest first."""
     query = (
         select(SubmissionRow, CampaignRow.key, PartyRow, DeliverableRow.title)
@@ -38,6 +38,8 @@ def waiting_versions(session: Session, zone: ZoneInfo) -> list[Line]:
         .where(SubmissionRow.state == SubmissionState.SUBMITTED.value)
         .order_by(SubmissionRow.received_at, SubmissionRow.id)
     )
+    if campaign_id is not None:
+        query = query.where(ObligationRow.campaign_id == campaign_id)
     return [
         (str(row.id), local(row.received_at, zone), key, f"{party.code} {party.name}", title, str(row.version))
         for row, key, party, title in session.execute(query)

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from definition.loading import LoadedCampaign
 from definition.models import Review
 from ledger.campaigns import find_party, mark_contact_bad
-from ledger.tables import CallRow, ContactRow, FindingRow, IntakeRow, MessageRow, ObligationRow, SubmissionRow
+from ledger.tables import CallRow, ContactRow, FindingRow, IntakeRow, MessageRow, ObligationRow
 from office.requests import ask_extension
 from rehearsal.clerk import Manner
 from rules.obligations import Standing
@@ -102,17 +102,16 @@ def test_a_version_reviewed_by_staff_waits_and_is_accepted_returned_and_reopened
     assert desk.standings(UNIT)["scheme"] is Standing.SUBMITTED
     listed = door("queue")[1]
     assert "1 to be judged" in listed
-    status, _said, _ = door("files", "1", "--to", str(tmp_path / "out"))
+    status, _, _ = door("files", "1", "--to", str(tmp_path / "out"))
     assert status == 0
     assert (tmp_path / "out" / "1-1-活动方案.pdf").read_bytes() == b"%PDF-1 text"
     assert "exists already" in door("files", "1", "--to", str(tmp_path / "out"))[2]
     assert "is accepted; the receipt is planned" in door("accept", "1", *WHY)[1]
     assert door("reopen", "1", "--grounds", "点错了")[0] == 0
     assert desk.standings(UNIT)["scheme"] is Standing.SUBMITTED
-    assert (
-        "no day" in door("return", "1", "缺少附表", "--due", "soon")[2]
-        or "no deadline" in door("return", "1", "缺少附表", "--due", "soon")[2]
-    )
+    assert "'soon' is no deadline" in door("return", "1", "缺少附表", "--due", "soon")[2]
+    assert "lies after the campaign's close" in door("return", "1", "缺少附表", "--due", "2020-07-11")[2]
+    assert "say on what grounds it is returned" in door("return", "1")[2]
     assert desk.standings(UNIT)["scheme"] is Standing.SUBMITTED
     assert "there is no submission 99" in door("accept", "99", *WHY)[2]
 
@@ -184,10 +183,3 @@ def test_a_sealed_original_is_outstanding_until_it_is_received(door: Door, desk:
 def test_a_unit_that_is_none_is_refused_in_a_sentence(door: Door) -> None:
     assert "no unit 'XX' takes part" in door("versions", "XX", "plan")[2]
     assert "all links of BH001" in door("revoke-links", UNIT, *WHY)[1]
-
-
-def test_a_returned_version_names_the_date_in_its_answer(door: Door, desk: Desk) -> None:
-    desk.receive(local(6, 1), UNIT, "活动方案.pdf", b"%PDF-1 text")
-    with desk.house.ledger.reading() as session:
-        assert session.scalars(select(SubmissionRow.state)).one() == "submitted"
-    assert "lies after the campaign's close" in door("return", "1", "缺少附表", "--due", "2020-07-11")[2]

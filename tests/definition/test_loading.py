@@ -157,3 +157,32 @@ def test_the_shipped_holidays_are_those_of_their_source(house: Path, year: int) 
     stored = (house / "campaigns" / "calendar" / "cn" / f"{year}.yaml").read_text(encoding="utf-8")
     fresh = year_as_yaml(year)
     assert stored.split("\nyear:")[1] == fresh.split("\nyear:")[1]
+
+
+ACTS = "rows: {liaison: liaison}\n  columns: {name: name, address: email, phone: mobile}"
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "problem"),
+    [
+        ("{chief: liaison}", "{address: email}", "acts_as names unknown row 'chief'"),
+        ("{liaison: boss}", "{address: email}", "acts_as: 'boss' is no role of a contact"),
+        ("{liaison: liaison}", "{address: mail}", "acts_as names unknown column 'mail'"),
+        ("{liaison: liaison}", "{name: name}", "acts_as does not say which column has the address"),
+        ("{liaison: liaison}", "{address: email, post: post}", "acts_as: a contact has no 'post'"),
+    ],
+)
+def test_how_a_form_acts_is_checked_with_its_line(
+    folder: Path, house: Path, rows: str, columns: str, problem: str
+) -> None:
+    replace("forms/annex3.yaml", ACTS, f"rows: {rows}\n  columns: {columns}")(folder)
+    [fault] = report_on(folder, house).faults
+    assert fault.problem == problem
+    assert fault.file == "forms/annex3.yaml"
+    assert fault.line == 21
+
+
+def test_free_materials_owe_no_sealed_original(folder: Path, house: Path) -> None:
+    replace("campaign.yaml", "kind: free, owed_by", "kind: free, original: true, owed_by")(folder)
+    [fault] = report_on(folder, house).faults
+    assert "sealed original" in fault.problem

@@ -89,6 +89,23 @@ def test_a_granted_extension_moves_the_date_withdraws_the_reminder_and_tells_the
         assert not audit.verify(session).fault
 
 
+def test_staff_hear_of_what_waits_for_them_once_a_day(desk: Desk) -> None:
+    ask(desk)
+    with desk.house.ledger.writing() as session:
+        party = find_party(session, 1, UNIT)
+        ask_contact_change(
+            session, desk.house, by(f"unit:{UNIT}"), party, role="liaison", name="王芳", address=NEW, phone="",
+            reason="人员调整",
+        )  # fmt: skip
+    desk.send(local(5, 29))
+    row, text = last_mail(desk, "alert")
+    assert row.address == "review@office.example"
+    assert "有 2 项申请、0 份材料等待办理" in text
+    assert "活动计划表：5月31日（星期日）24时前 → 2020-06-04" in text
+    with desk.house.ledger.reading() as session:
+        assert len(session.scalars(select(MessageRow).where(MessageRow.notice == "alert")).all()) == 1
+
+
 def test_staff_grant_another_day_than_the_one_asked_for(desk: Desk) -> None:
     request = ask(desk)
     with desk.house.ledger.writing() as session:

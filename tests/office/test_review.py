@@ -5,10 +5,12 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import openpyxl
 import pytest
 from sqlalchemy import select
 
 from definition.loading import LoadedCampaign
+from definition.models import Review
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import find_party
@@ -16,22 +18,25 @@ from ledger.facts import load_obligations
 from ledger.outbox import items_of
 from ledger.review import open_queries
 from ledger.tables import (
+    CampaignRow,
     DecisionRow,
+    EventRow,
     FigureRow,
     FindingRow,
     MessageRow,
     ObligationRow,
     SubmissionRow,
 )
+from office.consolidation import consolidate_campaign
 from office.mailbook import bytes_of
 from office.refusals import NotPossible
 from office.review import accept, confirm_finding, reopen, return_to_unit, revoke_links
 from rehearsal.clerk import Manner
-from rules.obligations import Standing, is_on_time
+from rules.obligations import Standing, is_on_time, standing
 from rules.timetable import StepKind
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
 from tests.office.test_mailbook import launched
-from tests.office.test_office import Desk, act, local
+from tests.office.test_office import KEY, Desk, act, local
 
 UNIT, STAFF = "BH001", "staff:chen"
 
@@ -84,6 +89,8 @@ def test_a_query_is_answered_with_its_proposed_value_and_the_last_answer_accepts
         assert (figure.number, figure.cell) == (300, found.cell)
         assert not open_queries(session, found.submission_id)
         assert not audit.verify(session).fault
+        names = session.scalars(select(EventRow.name).order_by(EventRow.id)).all()
+        assert names[-3:] == [f"muster.submission.{what}" for what in ("received", "queried", "accepted")]
     desk.send(local(6, 21))
     row, text = last_mail(desk, "receipt")
     assert row.occasion.startswith("decision:")
@@ -176,6 +183,7 @@ def test_a_return_makes_nobody_punctual(desk: Desk) -> None:
             if o.deliverable == "plan"
         ]
         assert then.due == local(6, 1, 0)
+        assert standing(then) is Standing.ACCEPTED
 
 
 def test_a_reminder_that_waits_with_the_old_date_is_withdrawn(desk: Desk) -> None:
@@ -244,3 +252,33 @@ def test_revoking_raises_the_epoch_of_a_unit_s_links(desk: Desk) -> None:
         revoke_links(session, as_actor(STAFF), party, "链接误转到工作群")
         assert party.link_epoch == 1
         assert session.scalars(select(DecisionRow.kind)).all() == ["links_revoked"]
+
+
+def test_what_a_unit_confirmed_still_waits_for_staff_where_they_review_it(desk: Desk) -> None:
+    deliverables = tuple(
+        d.model_copy(update={"review": Review.STAFF}) if d.key == "progress" else d
+        for d in desk.book.campaign.deliverables
+    )
+    campaign = desk.book.campaign.model_copy(update={"deliverables": deliverables})
+    with desk.house.ledger.writing() as session:
+        row = session.scalars(select(CampaignRow)).one()
+        row.definition, row.digest = campaign.dump(), campaign.digest()
+    [finding] = about(desk)
+    confirm(desk, finding)
+    assert desk.standings(UNIT)["progress"] is Standing.SUBMITTED
+    desk.send(local(6, 21))
+    assert "已收到，待办公室审核" in last_mail(desk, "receipt")[1]
+    with desk.house.ledger.writing() as session:
+        accept(session, desk.house, as_actor(STAFF), 1, "审核通过")
+    assert desk.standings(UNIT)["progress"] is Standing.ACCEPTED
+
+
+def test_a_confirmed_value_is_counted_and_named_no_longer_as_queried(desk: Desk) -> None:
+    [finding] = about(desk)
+    confirm(desk, finding)
+    with desk.house.ledger.writing() as session:
+        consolidate_campaign(session, desk.house, as_actor(STAFF), KEY)
+    [path] = (desk.house.reports / KEY).glob("*汇总表*.xlsx")
+    cells = [str(c) for sheet in openpyxl.load_workbook(path) for row in sheet.iter_rows(values_only=True) for c in row]
+    assert "300" in cells
+    assert "约300人" not in cells
