@@ -43,6 +43,10 @@ def create_app(
     async def robots() -> Response:
         return PlainTextResponse("User-agent: *\nDisallow: /\n")
 
+    @app.get("/favicon.ico")
+    async def no_icon() -> Response:
+        return Response(status_code=204)
+
     @app.get("/healthz")
     async def health() -> Response:
         return PlainTextResponse("ok")
