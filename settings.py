@@ -6,6 +6,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -207,6 +208,20 @@ class Settings(BaseSettings):
         default=20.0, gt=0, le=1500, description="How often `muster serve` looks for new mail, IMAP or Maildir."
     )
 
+    portal_url: str = Field(
+        default="", description="Address of the units' pages, as mails print it; empty: no pages, no links."
+    )
+    portal_host: str = Field(default="127.0.0.1", description="Where the pages are served; a proxy stands before it.")
+    portal_port: int = Field(default=8420, ge=1, le=65535, description="The pages' port.")
+    portal_proxies: str = Field(
+        default="127.0.0.1", description="Proxies whose X-Forwarded-For is believed; addresses, comma between."
+    )
+    portal_max_mb: int = Field(default=50, ge=1, le=2000, description="All files of one upload together.")
+    portal_max_files: int = Field(default=10, ge=1, le=100, description="Files in one upload.")
+    portal_link_days: int = Field(
+        default=60, ge=1, le=3650, description="A link holds so many days after the campaign's close."
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _lanes(cls, given: dict[str, Any]) -> dict[str, Any]:
@@ -220,6 +235,8 @@ class Settings(BaseSettings):
                 f"MUSTER_REHEARSAL is set and MUSTER_SMTP_HOST is {self.smtp_host}: "
                 "a rehearsal only ever sends to this machine"
             )
+        if self.portal_url and (fault := _fault_in_url(self.portal_url)):
+            raise ValueError(f"MUSTER_PORTAL_URL is {self.portal_url}: {fault}")
         if self.smtp_tls == "none" and not is_loopback(self.smtp_host):
             raise ValueError(f"MUSTER_SMTP_TLS is none for the relay {self.smtp_host}: set starttls or implicit")
         if self.imap_host and self.imap_tls == "none" and not is_loopback(self.imap_host):
@@ -253,6 +270,17 @@ class Settings(BaseSettings):
                 "put a random value there, as from `python -c 'import secrets; print(secrets.token_urlsafe())'`"
             )
         return value.encode()
+
+
+def _fault_in_url(url: str) -> str:
+    parsed = urlsplit(url)
+    if parsed.scheme not in ("https", "http") or not parsed.hostname or parsed.query or parsed.fragment:
+        return "write it like https://report.office.gov"
+    if parsed.path not in ("", "/"):
+        return "the pages stand at the root of a host name of their own; leave the path out"
+    if parsed.scheme == "http" and not is_loopback(parsed.hostname):
+        return "links would travel in the clear; use https"
+    return ""
 
 
 def is_loopback(host: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
-from cli import campaigns, delivery, incoming, mails, review, staff, wishes
+from cli import campaigns, delivery, incoming, mails, portal, review, staff, wishes
 from cli.desk import Refused
 from cli.mistakes import in_plain_words
 from cli.showing import complain
@@ -28,6 +28,7 @@ for command in (
     mails.mails,
     mails.mail,
     delivery.serve,
+    portal.portal,
     delivery.hold,
     delivery.release,
     delivery.lanes,

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from cli.campaigns import tally_lines
 from cli.desk import act, mail_number, premises, quiet_prefect
 from cli.leaving import say_what_the_fence_holds, when_mail_leaves
+from cli.portal import portal_beside
 from cli.showing import say, table, times_of
 
 if TYPE_CHECKING:
@@ -201,11 +202,12 @@ def serve() -> None:
 
             told = partial(_say_at, zone)
             house, every = premises(), {"poll_s": config.wake_poll_s, "sweep_s": config.sweep_s}
-            # What runs beside the sender until the end: the portal's server is to be one more of these.
+            # What runs beside the sender until the end.
             beside: list[Companion] = [
                 poller_of(house, poll_s=config.imap_poll_s, say=told).poll,
                 intake_serving(house, collect, say=told, **every).serve,
                 keep_telling,
+                *portal_beside(),
             ]
             return await stay_up(house, deliver, say=told, beside=beside, **every)
 

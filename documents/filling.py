@@ -9,7 +9,6 @@ import openpyxl
 from openpyxl.worksheet.worksheet import Worksheet
 
 from documents.cells import put
-from documents.recognition import normal
 from rules.forms import FieldType, Form, type_at
 
 HEAD_SEARCH = 30
@@ -49,9 +48,9 @@ def fill_form(empty: bytes, form: Form, entries: Entries) -> bytes:
 
 
 def _heading(sheet: Worksheet, form: Form) -> tuple[int, dict[str, int]]:
-    titles = {normal(column.title): column.key for column in form.columns}
+    titles = {column.title: column.key for column in form.columns}
     for number, values in enumerate(sheet.iter_rows(max_row=HEAD_SEARCH, values_only=True), start=1):
-        found = {titles[t]: i for i, value in enumerate(values, start=1) if (t := normal(value)) in titles}
+        found = {titles[t]: i for i, value in enumerate(values, start=1) if (t := str(value)) in titles}
         if len(found) == len(titles):
             return number, found
     raise ValueError(f"the empty workbook of {form.key} has no row with all its column titles")

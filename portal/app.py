@@ -19,6 +19,7 @@ from portal.receipts import receipt_routes
 from portal.routes import handing_in_routes, looking_routes
 from portal.rules import PortalRules
 
+ROUTES = (looking_routes, handing_in_routes, asking_routes, receipt_routes)
 OVERHEAD = 256 * 1024  # of a form around its files
 
 
@@ -31,7 +32,7 @@ def create_app(
     pages = Pages(premises().templates / "portal")
     counter = Counter(premises, clock, rules, pages)
     app = FastAPI(title="Muster", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    for group in (looking_routes, handing_in_routes, asking_routes, receipt_routes):
+    for group in ROUTES:
         app.include_router(group(counter))
 
     @app.get(f"/{STYLE}")
@@ -41,6 +42,10 @@ def create_app(
     @app.get("/robots.txt")
     async def robots() -> Response:
         return PlainTextResponse("User-agent: *\nDisallow: /\n")
+
+    @app.get("/favicon.ico")
+    async def no_icon() -> Response:
+        return Response(status_code=204)
 
     @app.get("/healthz")
     async def health() -> Response:

@@ -12,6 +12,7 @@ from office.unit_own import own_finding, own_obligation
 from portal.counter import Counter
 from portal.forms import Sent
 from portal.gate import Visit
+from portal.numbers import Number
 from portal.pages import GoTo, Page, Shown
 from portal.sayings import said_in
 from rules.numbers import NumberKind, read_number
@@ -22,11 +23,11 @@ def asking_routes(counter: Counter) -> APIRouter:
     router = APIRouter()
 
     @router.post("/u/{link}/o/{number}/extension")
-    async def extension(request: Request, link: str, number: int) -> Response:
+    async def extension(request: Request, link: str, number: Number) -> Response:
         return await counter.act(request, link, lambda visit, sent: _extension(visit, sent, number))
 
     @router.post("/u/{link}/q/{number}")
-    async def answer(request: Request, link: str, number: int) -> Response:
+    async def answer(request: Request, link: str, number: Number) -> Response:
         return await counter.act(request, link, lambda visit, sent: _answer(visit, sent, number))
 
     @router.get("/u/{link}/contact")

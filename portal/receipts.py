@@ -11,6 +11,7 @@ from office.unit_desk import AffairView, Desk, VersionView, desk_of
 from office.unit_own import NotYoursError
 from portal.counter import Counter
 from portal.gate import Visit
+from portal.numbers import Number
 from portal.pages import Download, Page
 
 
@@ -19,11 +20,11 @@ def receipt_routes(counter: Counter) -> APIRouter:
     router = APIRouter()
 
     @router.get("/u/{link}/s/{number}/receipt")
-    async def receipt(request: Request, link: str, number: int) -> Response:
+    async def receipt(request: Request, link: str, number: Number) -> Response:
         return await counter.look(request, link, lambda visit: _page(visit, number))
 
     @router.get("/u/{link}/s/{number}/receipt.txt")
-    async def as_text(request: Request, link: str, number: int) -> Response:
+    async def as_text(request: Request, link: str, number: Number) -> Response:
         return await counter.look(request, link, lambda visit: _text(visit, number))
 
     return router

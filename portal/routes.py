@@ -16,6 +16,7 @@ from office.unit_own import NotYoursError, own_file, own_intake, own_obligation,
 from portal.counter import Counter
 from portal.forms import Sent
 from portal.gate import Visit
+from portal.numbers import Number
 from portal.pages import Download, GoTo, Page, Shown
 from portal.sayings import said_in
 from rules.forms import Checked
@@ -34,7 +35,7 @@ def looking_routes(counter: Counter) -> APIRouter:
         return await counter.look(request, link, lambda visit: Page(template="desk.html", context=_desk(visit)))
 
     @router.get("/u/{link}/o/{number}")
-    async def affair(request: Request, link: str, number: int) -> Response:
+    async def affair(request: Request, link: str, number: Number) -> Response:
         return await counter.look(request, link, lambda visit: _affair(visit, number, said_in(request.query_params)))
 
     @router.get("/u/{link}/v/{key}")
@@ -42,7 +43,7 @@ def looking_routes(counter: Counter) -> APIRouter:
         return await counter.look(request, link, lambda visit: _voluntary(visit, key, said_in(request.query_params)))
 
     @router.get("/u/{link}/o/{number}/fill")
-    async def fill(request: Request, link: str, number: int) -> Response:
+    async def fill(request: Request, link: str, number: Number) -> Response:
         return await counter.look(request, link, lambda visit: _fill(visit, number, request.query_params))
 
     @router.get("/u/{link}/upload")
@@ -50,15 +51,15 @@ def looking_routes(counter: Counter) -> APIRouter:
         return await counter.look(request, link, lambda visit: _upload(visit, said_in(request.query_params)))
 
     @router.get("/u/{link}/r/{number}")
-    async def result(request: Request, link: str, number: int) -> Response:
+    async def result(request: Request, link: str, number: Number) -> Response:
         return await counter.look(request, link, lambda visit: _result(visit, number))
 
     @router.get("/u/{link}/o/{number}/empty.xlsx")
-    async def empty(request: Request, link: str, number: int) -> Response:
+    async def empty(request: Request, link: str, number: Number) -> Response:
         return await counter.look(request, link, lambda visit: _empty(visit, number))
 
     @router.get("/u/{link}/f/{number}")
-    async def file(request: Request, link: str, number: int) -> Response:
+    async def file(request: Request, link: str, number: Number) -> Response:
         return await counter.look(request, link, lambda visit: _file(visit, number))
 
     return router
@@ -69,15 +70,15 @@ def handing_in_routes(counter: Counter) -> APIRouter:
     router = APIRouter()
 
     @router.post("/u/{link}/o/{number}/fill")
-    async def fill(request: Request, link: str, number: int) -> Response:
+    async def fill(request: Request, link: str, number: Number) -> Response:
         return await counter.act(request, link, lambda visit, sent: _filled(visit, sent, number))
 
     @router.post("/u/{link}/o/{number}/upload")
-    async def upload(request: Request, link: str, number: int) -> Response:
+    async def upload(request: Request, link: str, number: Number) -> Response:
         return await counter.act(request, link, lambda visit, sent: _uploaded(visit, sent, number))
 
     @router.post("/u/{link}/o/{number}/nil")
-    async def nil(request: Request, link: str, number: int) -> Response:
+    async def nil(request: Request, link: str, number: Number) -> Response:
         return await counter.act(request, link, lambda visit, sent: _nothing(visit, sent, number))
 
     @router.post("/u/{link}/v/{key}/upload")

@@ -46,6 +46,8 @@ def _open(config: Settings) -> Premises:
         rehearsal=config.rehearsal,
         lanes=tuple(Lane(**lane.model_dump()) for lane in config.lanes),
         connections=config.smtp_connections,
+        portal_url=config.portal_url,
+        link_days=config.portal_link_days,
         opening_mailbox=lambda: _mailbox(config),
     )
 

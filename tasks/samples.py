@@ -20,7 +20,8 @@ async def send_samples(campaign: str, address: str) -> list[tuple[str, Outcome]]
     async with SmtpPool(relay(), connections=1) as pool:
         for notice in NOTICES:
             now = datetime.now(UTC)
-            context = sample_context(book, notice, house.intake_address, now)
+            link = f"{house.portal_url.rstrip('/')}/u/sample" if house.portal_url else ""
+            context = sample_context(book, notice, house.intake_address, now, link=link)
             skeleton = house.skeletons.of(
                 context,
                 (),

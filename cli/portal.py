@@ -1,0 +1,69 @@
+"""The command that serves the pages where units hand in, and the portal that `muster serve` runs beside the sender."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cli.desk import Refused, premises
+from cli.showing import say
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from flows.serving import Companion
+
+
+def portal(*, host: str | None = None, port: int | None = None) -> None:
+    """Serve the pages where units hand in; `muster serve` does so too where MUSTER_PORTAL_URL is set.
+
+    Args:
+        host: address to listen on; else MUSTER_PORTAL_HOST.
+        port: port to listen on; else MUSTER_PORTAL_PORT.
+
+    """
+    from portal.serving import run_alone  # noqa: PLC0415
+    from settings import settings  # noqa: PLC0415
+
+    config = settings()
+    if not config.portal_url:
+        raise Refused("MUSTER_PORTAL_URL is not set, so no mail leads here; see docs/how-to/run-the-portal.md")
+    host, port = host or config.portal_host, port or config.portal_port
+    app = portal_app()
+    say(f"units' pages on {host}:{port}, reached as {config.portal_url}; Ctrl-C ends")
+    run_alone(app, host=host, port=port, proxies=config.portal_proxies)
+
+
+def portal_app() -> "FastAPI":
+    """Return the portal over the premises that settings name."""
+    from portal.app import create_app  # noqa: PLC0415
+    from portal.rules import MIB, PortalRules  # noqa: PLC0415
+    from settings import settings  # noqa: PLC0415
+
+    config = settings()
+    _ = config.secret  # a placeholder is refused now, not with the first visitor
+    rules = PortalRules(
+        max_upload_bytes=config.portal_max_mb * MIB,
+        max_files=config.portal_max_files,
+        secure=config.portal_url.startswith("https://"),
+    )
+    return create_app(premises, partial(datetime.now, UTC), rules)
+
+
+def portal_beside() -> "list[Companion]":
+    """Return the portal as a companion of the sender, if there is to be one."""
+    from portal.serving import run_beside  # noqa: PLC0415
+    from settings import settings  # noqa: PLC0415
+
+    config = settings()
+    if not config.portal_url:
+        return []
+    say(f"units' pages on {config.portal_host}:{config.portal_port}, reached as {config.portal_url}")
+    return [
+        partial(
+            run_beside,
+            portal_app(),
+            host=config.portal_host,
+            port=config.portal_port,
+            proxies=config.portal_proxies,
+        )
+    ]
