@@ -139,7 +139,8 @@ def versions(unit: str, deliverable: str, *, campaign: str | None = None, occurr
         if line.changes:
             changes = [(c.place, c.before, c.after) for c in line.changes]
             table(("figure", "before", "now"), changes, title=f"version {line.version}: what changed")
-    say(f"{len(found)} versions; `muster files SUBMISSION --to FOLDER` opens one")
+    many = "" if len(found) == 1 else "s"
+    say(f"{len(found)} version{many}; `muster files SUBMISSION --to FOLDER` opens one")
 
 
 def files(submission: int, *, to: Path) -> None:
