@@ -11,7 +11,7 @@ from ledger.acts import Act
 from ledger.campaigns import record_decision, written
 from ledger.facts import EXTENDED, load_obligations
 from ledger.outbox import NewMessage, plan_messages
-from ledger.requests import CONTACT as CONTACT
+from ledger.requests import CONTACT as CONTACT  # noqa: PLC0414  the portal reads it from here
 from ledger.requests import EXTENSION, find_request
 from ledger.requests import open_requests as open_requests  # noqa: PLC0414  a verb of the office too
 from ledger.review import move_due
