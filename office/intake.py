@@ -1,11 +1,12 @@
 """Intake: mails become rows, rows find their unit; what nobody can place waits for a person, never dropped."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
@@ -163,8 +164,9 @@ def drain_intake(premises: Premises, act: Act, campaign: str) -> Collected:
     answers: Counter[str] = Counter()
     while True:
         with premises.ledger.writing() as session:
-            campaign_id = find_campaign(session, campaign).id
-            rows = waiting_intake(session, campaign_id, BATCH)
+            of_campaign = find_campaign(session, campaign)
+            rows = waiting_intake(session, of_campaign.id, BATCH)
+            _at_hand = [of_campaign, *_parties_of(session, rows)]  # a session forgets rows that nobody holds
             for row in rows:
                 notice = _handle_safely(session, premises, act, row)
                 mails[row.kind] += 1
@@ -172,6 +174,12 @@ def drain_intake(premises: Premises, act: Act, campaign: str) -> Collected:
                     answers[notice] += 1
         if not rows:
             return Collected(mails=mails, answers=answers)
+
+
+def _parties_of(session: Session, rows: Sequence[IntakeRow]) -> Sequence[PartyRow]:
+    """Return the parties that mails are of, in one query."""
+    ids = {row.party_id for row in rows if row.party_id is not None}
+    return session.scalars(select(PartyRow).where(PartyRow.id.in_(ids))).all()
 
 
 def _handle_safely(session: Session, premises: Premises, act: Act, row: IntakeRow) -> str | None:

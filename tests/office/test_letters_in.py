@@ -241,3 +241,13 @@ def test_the_token_in_an_address_is_enough_for_a_letter(desk: Desk) -> None:
     done = write(desk, "活动方案零报告", sender="private@qq.example", to=f"muster+{token}@office.example")
     assert dict(done.answers) == {"receipt": 1}
     assert not last_row(desk).from_known
+
+
+def test_two_programs_that_answer_each_other_fall_silent_whatever_they_call_themselves(desk: Desk) -> None:
+    same = [write(desk, "来信已收到", NOON + timedelta(seconds=n), sender="muster@other.example") for n in range(10)]
+    assert sum(sum(done.answers.values()) for done in same) == 1
+    new = [
+        write(desk, "来信已收到", NOON + timedelta(minutes=1, seconds=n), sender=f"m{n}@other.example")
+        for n in range(30)
+    ]
+    assert sum(sum(done.answers.values()) for done in new) == 19  # with the first, as many as one unit gets in an hour
