@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
-from cli import campaigns, delivery, mails, portal, staff
+from cli import campaigns, delivery, incoming, mails, portal, review, staff, wishes
 from cli.desk import Refused
 from cli.mistakes import in_plain_words
 from cli.showing import complain
@@ -38,8 +38,27 @@ for command in (
     staff.contacts,
     staff.hand_in,
     staff.audit,
+    incoming.assign,
+    incoming.answer,
+    incoming.dismiss,
+    review.findings,
+    review.confirm,
+    review.accept,
+    review.reopen,
+    review.versions,
+    review.files,
+    review.original,
+    review.originals,
+    wishes.requests,
+    wishes.grant,
+    wishes.refuse,
+    wishes.contact,
+    wishes.revoke_links,
+    wishes.calls,
+    wishes.call,
 ):
     app.command(command)
+app.command(review.return_, name="return")
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -183,6 +183,7 @@ def serve() -> None:
     from flows.serving import Companion, intake_serving  # noqa: PLC0415
     from flows.serving import serve as stay_up  # noqa: PLC0415
     from settings import settings  # noqa: PLC0415
+    from tasks.events import keep_telling  # noqa: PLC0415
     from tasks.own_loop import OwnLoop  # noqa: PLC0415
 
     config, zone = settings(), _zone()
@@ -206,6 +207,7 @@ def serve() -> None:
                 poller_of(house, poll_s=config.imap_poll_s, say=told).poll,
                 intake_serving(house, collect, say=told, **every).serve,
                 *portal_beside(),
+                keep_telling,
             ]
             return await stay_up(house, deliver, say=told, beside=beside, **every)
 

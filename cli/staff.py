@@ -8,23 +8,39 @@ from cli.showing import say, table, times_of
 
 
 def queue() -> None:
-    """List what waits for a person: mails that could not be placed or read, and mails to units that may have left."""
+    """List what waits for a person: mails that came in, versions to be judged, queries, requests, mails in doubt."""
     from office.queue import ambiguous_mails, waiting_for_a_person  # noqa: PLC0415
     from office.stops import zone_of_house  # noqa: PLC0415
+    from office.worklists import open_findings, waiting_requests, waiting_versions  # noqa: PLC0415
 
     house = premises()
     with house.ledger.reading() as session:
         zone = zone_of_house(session)
         rows, lost = waiting_for_a_person(session, zone), ambiguous_mails(session, zone)
+        versions, wishes = waiting_versions(session, zone), waiting_requests(session, zone)
+        queries = len(open_findings(session, house))
     columns = ("id", "received", "campaign", "unit", "kind", "from", "subject", "why")
     table(columns, rows, title=f"staff queue: mails that could not be placed or read, {times_of(zone.key)}")
     say(f"{len(rows)} waiting")
     if rows:
         say(
-            "mails that came in: `muster mail in-ID` shows one, --eml FILE saves it with its files; then hand in "
-            "for the unit: `muster hand-in CAMPAIGN UNIT FILE… --received TIME --grounds …`. "
-            "These rows cannot be closed yet: they stay on the list"
+            "mails that came in: `muster mail in-ID` shows one, --eml FILE saves it with its files; then "
+            "`muster assign in-ID UNIT [--deliverable D]` takes its files in for the unit, "
+            '`muster answer in-ID "…"` writes to its sender, `muster dismiss in-ID --grounds …` closes it'
         )
+    if versions:
+        title = f"handed in, to be accepted or returned, {times_of(zone.key)}"
+        table(("submission", "received", "campaign", "unit", "material", "version"), versions, title=title)
+        say(
+            f"{len(versions)} to be judged: `muster files SUBMISSION --to FOLDER`, then "
+            '`muster accept SUBMISSION --grounds …` or `muster return SUBMISSION "reason" [--due DAY]`'
+        )
+    if wishes:
+        asked = ("id", "asked", "campaign", "unit", "wish", "reason")
+        table(asked, wishes, title=f"requests, {times_of(zone.key)}")
+        say(f"{len(wishes)} to be decided: `muster grant ID --grounds …` or `muster refuse ID --grounds …`")
+    if queries:
+        say(f"{queries} queries nobody has answered: `muster findings`, then `muster confirm ID --grounds …`")
     if lost:
         title = f"mails to units that may have left, or not, {times_of(zone.key)}"
         table(("id", "unit", "notice", "when", "address", "last word"), lost, title=title)

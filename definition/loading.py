@@ -2,7 +2,6 @@
 
 import hashlib
 import mimetypes
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 from definition.calendars import load_calendar
 from definition.checks import check_campaign_values, check_units
 from definition.faults import Fault, FaultyCampaign, Gravity
+from definition.form_faults import form_faults
 from definition.models import Attachment, CalendarDays, Campaign
-from definition.roster import ContactRole, Unit, read_roster
+from definition.roster import Unit, read_roster
 from definition.yaml_source import Source, pydantic_faults, read_yaml
 from rules.forms import Form
 
 FORM = TypeAdapter(Form)
-CONTACT_PARTS = ("name", "address", "phone")  # what a form that acts says of a contact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,56 +122,9 @@ def _read_forms(folder: Path, campaign: Campaign, source: Source, faults: list[F
         except ValidationError as error:
             faults.extend(pydantic_faults(form_source, error.errors()))
         else:
-            faults.extend(_form_faults(form, form_source))
+            faults.extend(form_faults(form, form_source))
             forms[deliverable.form] = form
     return forms
-
-
-def _form_faults(form: Form, source: Source) -> Sequence[Fault]:
-    def fault(problem: str, remedy: str, *path: object) -> Fault:
-        return Fault(file=source.name, line=source.line(*path), problem=problem, remedy=remedy)
-
-    found = []
-    if bool(form.rows) == (form.free is not None):
-        found.append(fault("needs either fixed rows or free rows", "give exactly one of rows and free", "key"))
-    columns, rows = {c.key for c in form.columns}, {r.key for r in form.rows}
-    for what, keys in (("columns", [c.key for c in form.columns]), ("rows", [r.key for r in form.rows])):
-        found += [
-            fault(f"{what}: {key!r} twice", "give each a key of its own", what, number)
-            for number, key in enumerate(keys)
-            if key in keys[:number]
-        ]
-    for number, row in enumerate(form.rows):
-        found += [
-            fault(f"row {row.key!r} names unknown column {key!r}", "mend the key", "rows", number)
-            for key in (*row.labels, *row.entries)
-            if key not in columns
-        ]
-    for number, check in enumerate(form.checks):
-        found += [
-            fault(f"check names unknown row {key!r}", "mend the key", "checks", number)
-            for key in (check.left, check.right)
-            if key not in rows
-        ]
-    return [*found, *(fault(*told, "acts_as") for told in _acting_faults(form, rows, columns))]
-
-
-def _acting_faults(form: Form, rows: set[str], columns: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with how a form acts, each with its remedy."""
-    if form.acts_as is None:
-        return
-    for key, role in form.acts_as.rows.items():
-        if key not in rows:
-            yield f"acts_as names unknown row {key!r}", "name one of the form's fixed rows"
-        if role not in list(ContactRole):
-            yield f"acts_as: {role!r} is no role of a contact", f"use one of {', '.join(ContactRole)}"
-    for part, key in form.acts_as.columns.items():
-        if part not in CONTACT_PARTS:
-            yield f"acts_as: a contact has no {part!r}", f"use {', '.join(CONTACT_PARTS)}"
-        if key not in columns:
-            yield f"acts_as names unknown column {key!r}", "mend the key"
-    if "address" not in form.acts_as.columns:
-        yield "acts_as does not say which column has the address", "add `address:` to its columns"
 
 
 def _read_attachments(folder: Path, campaign: Campaign, source: Source, faults: list[Fault]) -> tuple[Attachment, ...]:

@@ -11,11 +11,11 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from documents.cells import ENTRY_FILL, FONT, HEAD_FILL, LABEL_FILL, LEFT, print_setup, put, style
-from rules.forms import Column, Constraints, FieldType, Form, Row
+from documents.opening import HIDDEN
+from rules.forms import HEAD_ROW, Column, Constraints, FieldType, Form, Row
 
 UNIT_MARK = "MUSTER-UNIT-NAME"
 TOKEN_MARK = "MUSTER-TOKEN"  # noqa: S105  a placeholder, not a password
-HIDDEN = "_muster"
 BLANK_ROWS = 15  # offered in a table of free rows; more may be written below
 
 
@@ -50,7 +50,7 @@ def _build(form: Form, campaign_title: str, campaign_key: str, deadline_text: st
     sheet = book.active
     if not isinstance(sheet, Worksheet):
         raise TypeError("a new workbook has no worksheet")
-    sheet.title = form.title[:31]
+    sheet.title = form.sheet_title
     width = len(form.columns)
     head = _heading(sheet, form, campaign_title, deadline_text, width)
     for number, column in enumerate(form.columns, start=1):
@@ -77,12 +77,12 @@ def _heading(sheet: Worksheet, form: Form, campaign_title: str, deadline_text: s
     put(sheet, 3, 1, f"填报单位：{UNIT_MARK}").font = Font(name=FONT, size=11, bold=True)
     notes = [f"报送时间：{deadline_text}" if deadline_text else "", *form.notes]
     put(sheet, 4, 1, "\n".join(n for n in notes if n)).font = Font(name=FONT, size=9, color="FF52606D")
-    for row in range(1, 5):
+    for row in range(1, HEAD_ROW):
         sheet.merge_cells(start_row=row, start_column=1, end_row=row, end_column=width)
         sheet.cell(row=row, column=1).alignment = LEFT
     sheet.row_dimensions[1].height = 28
     sheet.row_dimensions[4].height = 15 * max(1, len([n for n in notes if n]))
-    return 5
+    return HEAD_ROW
 
 
 def _fixed_rows(sheet: Worksheet, form: Form, first: int) -> int:

@@ -9,6 +9,7 @@ from mail.mailbox import MailboxAway
 from rules.timetable import StepKind
 from tasks.collection import fetch_mailbox, take_in_mail
 from tasks.desk import moment_of
+from tasks.events import tell_events
 from tasks.naming import run_name
 from tasks.tally import Tally, publish_tally
 
@@ -29,6 +30,7 @@ async def collect(campaign: str, as_of: datetime | None = None, *, fetch: bool =
             away = error
     collected = await take_in_mail(campaign, moment)
     delivered = await drain_outbox(campaign, moment)
+    await tell_events()
     tally = await publish_tally(campaign, StepKind.COLLECT, moment, collected=collected, delivered=delivered)
     if away is not None:
         raise away

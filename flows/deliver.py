@@ -8,6 +8,7 @@ from ledger.outbox import HEAD
 from office.outbox import Delivered
 from tasks.delivery import Progress, deliver_shard, measure_queue, open_sender, repair_contacts
 from tasks.desk import moment_of
+from tasks.events import tell_events
 from tasks.naming import run_name
 from tasks.tally import Tally, publish_tally
 
@@ -53,4 +54,5 @@ async def deliver(campaign: str, as_of: datetime | None = None) -> Tally:
     """Send what waits: after the fence was opened, the window opened, or a run was cut short."""
     moment = moment_of(as_of)
     delivered = await drain_outbox(campaign, moment)
+    await tell_events()
     return await publish_tally(campaign, "deliver", moment, delivered=delivered)

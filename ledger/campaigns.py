@@ -25,6 +25,7 @@ from ledger.tables import (
 
 OVERLAP = timedelta(hours=1)
 SOFT_BOUNCE = "contact.soft_bounce"
+CORRESPONDENT = "correspondent"  # the role of somebody who was answered, and is no contact of a unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +249,9 @@ def count_soft_bounce(session: Session, act: Act, contact: ContactRow, message_i
 
 def hear_of_contact(session: Session, party_id: int, address: str) -> bool:
     """Whether an address is a contact of a party; if so, it is alive, and soft bounces are counted anew."""
-    query = select(ContactRow).where(ContactRow.party_id == party_id, ContactRow.address == address.lower())
+    query = select(ContactRow).where(
+        ContactRow.party_id == party_id, ContactRow.address == address.lower(), ContactRow.role != CORRESPONDENT
+    )
     contacts = session.scalars(query).all()
     for contact in contacts:
         contact.soft_bounces, contact.soft_reason = 0, ""

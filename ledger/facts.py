@@ -1,7 +1,7 @@
 """What is known of a campaign, as the values that rules take. One query a table, never one a unit."""
 
 import functools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -30,6 +30,7 @@ _messages, _items = table_of(MessageRow), table_of(ItemRow)
 
 RETURNED_BY_STAFF, EXTENDED, REOPENED = "returned", "extended", "reopened"  # decisions that move a due instant
 MOVES_DUE = (RETURNED_BY_STAFF, EXTENDED, REOPENED)
+JUDGES = ("accepted", "submitted")  # others, that give a version another state
 
 
 def load_obligations(
@@ -50,8 +51,8 @@ def load_obligations(
         of_party = _obligations.c.party_id.in_(party_ids)
         named = select(ItemRow.obligation_id).where(ItemRow.message_id.in_(named_in))
         wanted = or_(of_party, _obligations.c.id.in_(named)) if named_in else of_party
-    versions = _versions(session, wanted, known_at)
-    moved = _moved_dues(session, campaign_id, known_at)
+    moved, states = _decided(session, campaign_id, known_at)
+    versions = _versions(session, wanted, known_at, states)
     query = (
         select(
             _obligations.c.id,
@@ -108,15 +109,22 @@ class _Moved:
 UNMOVED = _Moved()
 
 
-def _moved_dues(session: Session, campaign_id: int, known_at: datetime | None) -> dict[int, _Moved]:
-    """Return what decisions did to due instants, by obligation; few were moved, and they are read together."""
+def _decided(session: Session, campaign_id: int, known_at: datetime | None) -> tuple[dict[int, _Moved], dict[int, str]]:
+    """Return what decisions did to due instants, by obligation, and the states that versions had at a past moment.
+
+    Few due instants are moved, and they are read together; judgements are asked for only where a past is replayed.
+    """
+    kinds = MOVES_DUE if known_at is None else (*MOVES_DUE, *JUDGES)
     query = (
         select(DecisionRow.obligation_id, DecisionRow.kind, DecisionRow.as_of, DecisionRow.before)
-        .where(DecisionRow.campaign_id == campaign_id, DecisionRow.kind.in_(MOVES_DUE))
+        .where(DecisionRow.campaign_id == campaign_id, DecisionRow.kind.in_(kinds))
         .order_by(DecisionRow.id)
     )
     moved: dict[int, _Moved] = {}
+    states: dict[int, str] = {}
     for obligation_id, kind, as_of, before in session.execute(query):
+        if known_at is not None and as_of > known_at:
+            states = {int(id_): state for id_, state in before.get("states", {}).items()} | states
         if obligation_id is None or "due" not in before:
             continue
         due = datetime.fromisoformat(before["due"]) if before["due"] else None
@@ -125,14 +133,16 @@ def _moved_dues(session: Session, campaign_id: int, known_at: datetime | None) -
             of_it.then = of_it.then or (due, datetime.fromisoformat(before["chase_from"]))
         elif kind == RETURNED_BY_STAFF and of_it.first_due is None:
             of_it.first_due = due
-    return moved
+    return moved, states
 
 
 def _versions(
-    session: Session, wanted: ColumnElement[bool], known_at: datetime | None
+    session: Session, wanted: ColumnElement[bool], known_at: datetime | None, states: Mapping[int, str]
 ) -> dict[int, tuple[Version, ...]]:
+    """Return the versions by obligation; ``states`` are those that some had at the moment that is replayed."""
     query = (
         select(
+            _submissions.c.id,
             _submissions.c.obligation_id,
             _submissions.c.version,
             _submissions.c.received_at,
@@ -146,8 +156,10 @@ def _versions(
     if known_at is not None:
         query = query.where(_submissions.c.received_at <= known_at, _submissions.c.as_of <= known_at)
     found: dict[int, tuple[Version, ...]] = {}
-    for obligation_id, number, received_at, state, as_of in session.connection().execute(query).all():
-        version = Version(number=number, received_at=received_at, state=SubmissionState(state), taken_in_at=as_of)
+    for id_, obligation_id, number, received_at, state, as_of in session.connection().execute(query).all():
+        version = Version(
+            number=number, received_at=received_at, state=SubmissionState(states.get(id_, state)), taken_in_at=as_of
+        )
         found[obligation_id] = (*found.get(obligation_id, ()), version)
     return found
 

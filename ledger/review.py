@@ -10,6 +10,7 @@ from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import written
 from ledger.errors import UnknownFinding, UnknownSubmission
+from ledger.events import note
 from ledger.outbox import Item, drop_items, retire
 from ledger.submissions import fitting
 from ledger.tables import (
@@ -168,6 +169,8 @@ def judge(
     audit.append(
         session, act, f"submission.{state}", detail, campaign_id=obligation.campaign_id, party_id=obligation.party_id
     )
+    told = {key: detail[key] for key in ("submission", "obligation", "version")} | {"channel": submission.channel}
+    note(session, act, f"muster.submission.{state}", told, obligation.campaign_id)
 
 
 def move_due(session: Session, act: Act, obligation: ObligationRow, due: datetime | None) -> int:

@@ -9,13 +9,14 @@ from sqlalchemy.orm import Session
 
 from ledger import audit
 from ledger.acts import Act
-from ledger.review import sources_of
+from ledger.review import sources_of, versions_of
 from ledger.tables import CampaignRow, DeliverableRow, ObligationRow, PartyRow, SubmissionRow
 from office.contact_changes import Named, change_contact, read_named
 from office.premises import Premises
 from office.refusals import NotPossible
 from office.rulebook import rulebook_of
 from rules.forms import ActsAs
+from rules.obligations import SubmissionState
 
 
 def act_on_accepted(
@@ -25,7 +26,7 @@ def act_on_accepted(
     campaign = rulebook_of(session.get_one(CampaignRow, obligation.campaign_id)).campaign
     deliverable = campaign.deliverable(session.get_one(DeliverableRow, obligation.deliverable_id).key)
     form = campaign.form_of(deliverable)
-    if form is None or form.acts_as is None:
+    if form is None or form.acts_as is None or _is_overtaken(session, submission):
         return
     party = session.get_one(PartyRow, obligation.party_id)
     figures = sources_of(session, [submission.id])[submission.id]
@@ -33,6 +34,13 @@ def act_on_accepted(
     for named in _named(session, act, party, form.acts_as, cells):
         grounds = f"《{deliverable.title}》第{submission.version}版"
         change_contact(session, premises, act, party, named, grounds)
+
+
+def _is_overtaken(session: Session, submission: SubmissionRow) -> bool:
+    """Whether a later version counts: what an earlier one says is no longer news."""
+    accepted = SubmissionState.ACCEPTED.value
+    versions = versions_of(session, submission.obligation_id)
+    return any(v.version > submission.version and v.state == accepted for v in versions)
 
 
 def _named(

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from documents.summary import write_summary
@@ -22,13 +22,13 @@ from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import advance, close_campaign
 from ledger.facts import Party, contacts_by_party, load_obligations, party_names
-from ledger.tables import FigureRow, FileRow, FindingRow, PartyKind, SubmissionRow
+from ledger.tables import AnswerRow, FigureRow, FileRow, FindingRow, PartyKind, SubmissionRow
 from office import wording
 from office.composing import XLSX, campaign_lines, contact_text
 from office.planning import Planned, plan_summary
 from office.premises import Premises
 from office.rulebook import Rulebook, open_book
-from rules.forms import FindingCode
+from rules.forms import UNCOUNTED
 from rules.notices import Skip
 from rules.obligations import (
     Obligation,
@@ -168,8 +168,8 @@ def _form_figures(
     by_submission = {c.submission.id: c for c in counting.values()}
     figures = _sourced_figures(session, book, parties, by_submission)
     queried: dict[str, dict[tuple[str, str], list[str]]] = defaultdict(lambda: defaultdict(list))
-    unusable = (FindingCode.APPROXIMATE, FindingCode.EMPTY_LIKE)  # the other queries leave their figure in the totals
-    for finding in session.scalars(select(FindingRow).where(FindingRow.code.in_(unusable))):
+    answered = exists().where(AnswerRow.finding_id == FindingRow.id, AnswerRow.number.is_not(None))
+    for finding in session.scalars(select(FindingRow).where(FindingRow.code.in_(UNCOUNTED), ~answered)):
         if (counts := by_submission.get(finding.submission_id)) is not None:
             unit = parties[counts.obligation.party_id].name
             queried[counts.obligation.deliverable][finding.row, finding.column].append(unit)

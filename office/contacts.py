@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from definition.loading import LoadedCampaign
+from ledger.campaigns import CORRESPONDENT
 from ledger.facts import Address, contacts_by_party
 from ledger.tables import ContactRow, PartyKind, PartyRow
 from office import wording
@@ -44,7 +45,8 @@ def contact_troubles(session: Session, campaign_id: int) -> list[ContactTrouble]
     The office itself is none of them: whoever reads the list is in it.
     """
     in_trouble = select(ContactRow.party_id).where(
-        (ContactRow.bad_since.is_not(None)) | (ContactRow.soft_bounces >= MANY_SOFT)
+        ContactRow.role != CORRESPONDENT,
+        (ContactRow.bad_since.is_not(None)) | (ContactRow.soft_bounces >= MANY_SOFT),
     )
     without = ~select(ContactRow.id).where(ContactRow.party_id == PartyRow.id).exists()
     query = select(PartyRow).where(
@@ -60,8 +62,9 @@ def contact_troubles(session: Session, campaign_id: int) -> list[ContactTrouble]
 
 
 def _line(party: PartyRow, contacts: Sequence[Address]) -> ContactTrouble:
-    working = [c for c in contacts if c.bad_since is None]
-    bad = [c for c in contacts if c.bad_since is not None]
+    own = [c for c in contacts if c.role != CORRESPONDENT]
+    working = [c for c in own if c.bad_since is None]
+    bad = [c for c in own if c.bad_since is not None]
     shaky = Trouble.REPLACED if bad else Trouble.FULL
     return ContactTrouble(
         code=party.code,

@@ -1,6 +1,7 @@
 """Taking in a hand-in: sniff, read, check, record, plan the answer. The same for mail, page and staff on behalf."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -8,7 +9,8 @@ from uuid import uuid4
 from sqlalchemy.orm import Session
 
 from definition.models import Campaign, Deliverable, DeliverableKind, Review
-from documents.reading import UnreadableWorkbook, WorkbookRead, read_workbook
+from documents.opening import UnreadableWorkbook
+from documents.sandbox import SANDBOX
 from documents.sniff import FileKind, sniff
 from ledger.acts import Act
 from ledger.campaigns import NewObligation, find_party, freeze_obligations, written
@@ -23,13 +25,13 @@ from ledger.submissions import (
     settle,
 )
 from ledger.tables import CampaignRow, IntakeKind, IntakeRow, IntakeState, ObligationRow, PartyRow
-from mail.tokens import read_token
 from office import wording
 from office.acting import act_on_accepted
+from office.alerts import DESK, alert_staff
 from office.courtesy import has_enough, said_the_same
 from office.premises import Premises
 from office.rulebook import open_book, rulebook_of
-from rules.form_checks import check
+from office.workbooks import NotPlacedError, check_workbook, kind_problem
 from rules.forms import Checked
 from rules.notices import ItemDue
 from rules.obligations import Obligation, SubmissionState, is_owed
@@ -62,8 +64,9 @@ class HandIn:
     subject: str = ""  # the new words of it: what the unit itself wrote
     entered_by: str = ""
     grounds: str = ""
-    deliverable: str = ""  # what the unit says it hands in, where it can say so; a form still tells by itself
+    deliverable: str = ""  # key: which it is, by the word of staff or the page; a form still tells by itself
     obligation_id: int | None = None  # the same, of one occurrence
+    occasion: str = ""  # of the answer, where it is not the mail or upload itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,16 +80,6 @@ class TakenIn:
     problems: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     notice: str | None = None
-
-
-class NotPlacedError(Exception):
-    """A file cannot be recorded; carries the sentence for the unit and the reason for staff."""
-
-    def __init__(self, problem: str, reason: str) -> None:
-        """Keep both."""
-        super().__init__(reason)
-        self.problem = problem
-        self.reason = reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,13 +100,9 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
     states: list[SubmissionState] = []
     items: list[ItemDue] = []
     duplicates = 0
-    for file in hand_in.files:
-        kept = KeptFile(
-            sha256=premises.files.put(file.content),
-            name=file.name,
-            kind=str(sniff(file.content)),
-            size=len(file.content),
-        )
+    occasion = hand_in.occasion or f"intake:{hand_in.intake.id}"
+    for file in _unfolded(session, premises, act, hand_in):
+        kept = _kept(premises, file)
         try:
             placed = _place(session, premises, campaign, hand_in, file)
         except NotPlacedError as error:
@@ -143,23 +132,26 @@ def take_in(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> 
                 grounds=hand_in.grounds,
             ),
         )
+        if state is SubmissionState.SUBMITTED:
+            alert_staff(session, premises, act, campaign.key, DESK)
         if state is SubmissionState.ACCEPTED:
             act_on_accepted(session, premises, act, submission, obligation)
         states.append(state)
-        items.append(ItemDue(obligation_id=obligation.id, rung=f"intake:{hand_in.intake.id}", due=obligation.due_at))
+        items.append(ItemDue(obligation_id=obligation.id, rung=occasion, due=obligation.due_at))
     if duplicates and not states and not problems:
         return TakenIn()
     clean = not problems and all(state in CLEAN for state in states)
     notice = "receipt" if clean else "returned"
-    if not states and hand_in.channel == "mail" and said_the_same(session, act, hand_in.intake, tuple(problems)):
+    by_mail = hand_in.channel == "mail" and not hand_in.occasion  # what staff assign is always answered
+    if not states and by_mail and said_the_same(session, act, hand_in.intake, tuple(problems)):
         return TakenIn(
             problems=tuple(problems), reasons=(*reasons, "told the same within the hour: not answered again")
         )
-    if hand_in.channel == "mail" and has_enough(session, act, hand_in.party.id):
+    if by_mail and has_enough(session, act, hand_in.party.id):
         reasons.append("many answers within the hour: this one is not answered")
         return TakenIn(recorded=len(states), problems=tuple(problems), reasons=tuple(reasons))
     unique = tuple(dict.fromkeys(items))
-    answer = NewMessage(party_id=hand_in.party.id, notice=notice, occasion=f"intake:{hand_in.intake.id}", items=unique)
+    answer = NewMessage(party_id=hand_in.party.id, notice=notice, occasion=occasion, items=unique)
     plan_messages(session, act, campaign_row.id, premises.mail_domain, [answer])
     return TakenIn(recorded=len(states), problems=tuple(problems), reasons=tuple(reasons), notice=notice)
 
@@ -179,10 +171,12 @@ def _place(session: Session, premises: Premises, campaign: Campaign, hand_in: Ha
     """
     kind = sniff(file.content)
     if kind is FileKind.XLSX:
-        return _place_workbook(premises, campaign, hand_in.party, file.content)
+        return _place_workbook(session, premises, campaign, hand_in.party, file.content)
     named = campaign.deliverable(hand_in.deliverable) if hand_in.deliverable else None
     if named is not None and kind in ACCEPTED_AS.get(named.kind, ()):
         return _Placed(deliverable=named, state=SubmissionState.ACCEPTED)
+    if not hand_in.deliverable:
+        _refuse_picture_of_form(campaign, file.name)
     if kind in DOCUMENTS:
         deliverable = _which_document(session, campaign, hand_in, file.name)
         return _Placed(deliverable=deliverable, state=SubmissionState.ACCEPTED)
@@ -191,43 +185,53 @@ def _place(session: Session, premises: Premises, campaign: Campaign, hand_in: Ha
     free = [d for d in campaign.deliverables if d.kind is DeliverableKind.FREE]
     if kind in MATERIALS and free:
         return _Placed(deliverable=free[0], state=SubmissionState.ACCEPTED)
-    raise NotPlacedError(
-        wording.PROBLEM["kind"],
-        f"a file of kind {kind} answers no deliverable",
-    )
+    raise NotPlacedError(kind_problem(kind), f"a file of kind {kind} answers no deliverable")
 
 
-def _place_workbook(premises: Premises, campaign: Campaign, party: PartyRow, content: bytes) -> _Placed:
-    by_form = {
-        form.key: deliverable
-        for deliverable in campaign.deliverables
-        if (form := campaign.form_of(deliverable)) is not None
-    }
-    forms = list(campaign.forms.values())
-    try:
-        read: WorkbookRead = read_workbook(content, forms)
-    except UnreadableWorkbook as error:
-        raise NotPlacedError(wording.PROBLEM["unreadable"], f"unreadable workbook: {error}") from error
-    if read.token:
-        token = read_token(read.token, premises.secret)
-        if token is not None and token.number != party.id:
-            raise NotPlacedError(wording.PROBLEM["another_unit"], "the workbook bears another unit's token")
-    if read.form is None or read.table is None or read.form.key not in by_form:
-        raise NotPlacedError(
-            wording.PROBLEM["no_form"],
-            f"no form recognised: {read.reason}",
-        )
-    checked = check(read.form, read.table)
+def _kept(premises: Premises, file: IncomingFile) -> KeptFile:
+    sha256 = premises.files.put(file.content)
+    return KeptFile(sha256=sha256, name=file.name, kind=str(sniff(file.content)), size=len(file.content))
+
+
+def _unfolded(session: Session, premises: Premises, act: Act, hand_in: HandIn) -> Iterator[IncomingFile]:
+    """Yield the files, and for a .zip those in it; the .zip is kept as it came. One that cannot be opened stays."""
+    for file in hand_in.files:
+        inner: list[IncomingFile] = []
+        if sniff(file.content) is FileKind.ZIP:
+            with suppress(UnreadableWorkbook):
+                inner = [IncomingFile(name=p.name, content=p.content) for p in SANDBOX.unpack(file.content)]
+        if inner:
+            record_file(session, act, _kept(premises, file), submission_id=None, intake_id=hand_in.intake.id)
+        yield from inner or (file,)
+
+
+def _refuse_picture_of_form(campaign: Campaign, file_name: str) -> None:
+    """Refuse the scan or photograph of a form: nobody can add it up."""
+    for deliverable in campaign.deliverables:
+        if deliverable.kind is DeliverableKind.FORM and deliverable.title in file_name:
+            problem = wording.PROBLEM["picture_of_form"].format(title=deliverable.title)
+            raise NotPlacedError(problem, f"{deliverable.key} came as a picture or text, not as a workbook")
+
+
+def _place_workbook(
+    session: Session, premises: Premises, campaign: Campaign, party: PartyRow, content: bytes
+) -> _Placed:
+    deliverable, checked = check_workbook(session, premises, campaign, party, content)
     if checked.must_correct:
         state = SubmissionState.RETURNED
     else:
         state = SubmissionState.QUERIED if checked.queried else SubmissionState.ACCEPTED
-    return _Placed(deliverable=by_form[read.form.key], state=state, checked=checked)
+    return _Placed(deliverable=deliverable, state=state, checked=checked)
 
 
 def _which_document(session: Session, campaign: Campaign, hand_in: HandIn, file_name: str) -> Deliverable:
     """Return the document deliverable that a file names, or the only one the unit still owes."""
     documents = [d for d in campaign.deliverables if d.kind is DeliverableKind.DOCUMENT]
+    if hand_in.deliverable:
+        named_by_staff = campaign.deliverable(hand_in.deliverable)
+        if named_by_staff.kind is DeliverableKind.FORM:
+            raise NotPlacedError(wording.PROBLEM["kind"], f"{named_by_staff.key} is a form: a workbook, not a document")
+        return named_by_staff
     for text in (file_name, hand_in.subject):
         named = named_in(text, [(d.key, (d.title, d.label)) for d in documents])
         if len(named) == 1:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from documents.sniff import sniff
 from ledger.acts import Act
 from ledger.campaigns import find_campaign, hear_of_contact, written
+from ledger.events import note
 from ledger.submissions import (
     KeptFile,
     fitting,
@@ -29,11 +30,12 @@ from mail.parsing import IncomingMail, is_auto_reply, parse_mail
 from office import wording
 from office.bounces import returned_mail, settle_unknown_bounce, take_bounce
 from office.courtesy import acknowledge, said_the_same
-from office.handin import HandIn, IncomingFile, NotPlacedError, take_in
+from office.handin import HandIn, IncomingFile, take_in
 from office.matching import RETURNED_ID, Match, find_sender
 from office.nil import hand_in_nil, which_nil
 from office.pending import Pending, documents_asked_about, plan_answer, subjects_to
 from office.premises import Premises
+from office.workbooks import NotPlacedError
 from rules.subjects import new_words, says_nil
 
 BATCH = 50
@@ -116,6 +118,7 @@ def _record_fetched(session: Session, premises: Premises, act: Act, fetched: Fet
         session.add(row)
         return
     row = _record_intake(session, premises, act, fetched.raw, known)
+    note(session, act, "muster.mail.received", {"intake": row.id, "party": row.party_id}, row.campaign_id)
     numbering = known["uid_validity"]
     before = under_another_number(session, known["mailbox"], numbering, known["raw_sha256"]) if numbering else None
     if before is not None:
@@ -222,7 +225,7 @@ def _take_letter(session: Session, premises: Premises, act: Act, row: IntakeRow,
 
 def _tell_of_size(session: Session, premises: Premises, act: Act, row: IntakeRow) -> str | None:
     """Tell a unit that its mail was too large; the mail waits in the mailbox for a person."""
-    problems = (wording.PROBLEM["too_large"],)
+    problems = (wording.PROBLEM["mail_too_large"],)
     reason = f"{row.size / 1024 / 1024:.0f} MB: only its head was fetched, the mail lies in the mailbox"
     told = said_the_same(session, act, row, problems)
     settle(row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason=reason, problems=problems)

@@ -66,7 +66,7 @@ class AnswerLine:
 
     title: str
     version: int
-    state: str  # accepted, queried, returned
+    state: str  # accepted, submitted, queried, returned
     state_text: str
     received_text: str
     timely_text: str

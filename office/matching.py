@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from documents.reading import UnreadableWorkbook, read_workbook
 from documents.sniff import FileKind, sniff
+from ledger.campaigns import CORRESPONDENT
 from ledger.tables import ContactRow, MessageRow, PartyRow
 from mail.parsing import IncomingMail
 from mail.tokens import find_tokens
@@ -41,7 +42,10 @@ def find_sender(session: Session, premises: Premises, mail: IncomingMail) -> Mat
         if match := _by_token(session, premises, _workbook_token(attachment.content), "workbook"):
             return match
     known = session.scalars(
-        select(ContactRow.party_id).where(ContactRow.address == mail.from_address.lower()).distinct().limit(2)
+        select(ContactRow.party_id)
+        .where(ContactRow.address == mail.from_address.lower(), ContactRow.role != CORRESPONDENT)
+        .distinct()
+        .limit(2)
     ).all()
     return Match(party_id=known[0], by="sender") if len(known) == 1 else Match()
 

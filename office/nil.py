@@ -28,9 +28,10 @@ from ledger.tables import (
     SubmissionRow,
 )
 from office import wording
-from office.handin import NotPlacedError, TakenIn, obligation_for
+from office.handin import TakenIn, obligation_for, reviewed
 from office.premises import Premises
 from office.rulebook import rulebook_of
+from office.workbooks import NotPlacedError
 from rules.notices import ItemDue
 from rules.obligations import SubmissionState, is_owed
 from rules.subjects import named_in
@@ -70,7 +71,7 @@ def hand_in_nil(  # noqa: PLR0913  a hand-in has that many sides
             obligation=obligation,
             channel=channel,
             received_at=received_at,
-            state=SubmissionState.ACCEPTED,
+            state=reviewed(SubmissionState.ACCEPTED, deliverable),
             file=None,
             intake_id=row.id,
             entered_by=entered_by,

@@ -1,7 +1,7 @@
 """Requests: what a unit asks for, and what staff grant or refuse. Each becomes a decision, and the unit is told."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -9,29 +9,30 @@ from sqlalchemy.orm import Session
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import record_decision, written
-from ledger.errors import UnknownRequest
 from ledger.facts import EXTENDED, load_obligations
 from ledger.outbox import NewMessage, plan_messages
+from ledger.requests import CONTACT, EXTENSION, find_request
+from ledger.requests import open_requests as open_requests  # noqa: PLC0414  a verb of the office too
 from ledger.review import move_due
 from ledger.submissions import fitting
-from ledger.tables import CampaignRow, DecisionRow, ObligationRow, PartyRow, RequestRow
+from ledger.tables import CampaignRow, CampaignState, DecisionRow, ObligationRow, PartyRow, RequestRow
 from office import wording
+from office.alerts import DESK, alert_staff
 from office.contact_changes import change_contact, is_first, read_named
 from office.dues import new_due
 from office.premises import Premises
 from office.refusals import NotPossible
 from office.review import grounds_of
-from office.rulebook import rulebook_of
+from office.rulebook import Rulebook, rulebook_of
 from rules.notices import ItemDue
 from rules.obligations import is_owed
 
-EXTENSION, CONTACT = "extension", "contact"
 REFUSED = "request_refused"
 
 
 def ask_extension(
     session: Session,
-    premises: Premises,  # noqa: ARG001  as every verb of the office
+    premises: Premises,
     act: Act,
     party: PartyRow,
     obligation_id: int,
@@ -54,17 +55,17 @@ def ask_extension(
         raise NotPossible("not_owed", f"obligation {obligation_id} is not owed any more")
     book = rulebook_of(session.get_one(CampaignRow, party.campaign_id))
     due = new_due(book, act, until)
-    if due <= obligation.due_at:
-        said = wording.due_text(obligation.due_at, book.zone)
-        raise NotPossible("not_later", f"{until} is not after the deadline {obligation.due_at.isoformat()}", due=said)
+    _refuse_earlier(book, obligation, due)
     if any(r.obligation_id == obligation_id and r.kind == EXTENSION for r in _open_of(session, party)):
         raise NotPossible("asked_already", f"a request for obligation {obligation_id} waits already")
-    return _ask(session, act, party, EXTENSION, {"until": until.isoformat()}, reason, obligation_id=obligation_id)
+    return _ask(
+        session, premises, act, party, EXTENSION, {"until": until.isoformat()}, reason, obligation_id=obligation_id
+    )
 
 
 def ask_contact_change(  # noqa: PLR0913
     session: Session,
-    premises: Premises,  # noqa: ARG001  as every verb of the office
+    premises: Premises,
     act: Act,
     party: PartyRow,
     *,
@@ -87,7 +88,16 @@ def ask_contact_change(  # noqa: PLR0913
     if any(r.kind == CONTACT and r.wish["role"] == role for r in _open_of(session, party)):
         raise NotPossible("asked_already", f"{party.code} has a request for its {role} waiting already")
     wish = {"role": named.role, "name": named.name, "address": named.address, "phone": named.phone}
-    return _ask(session, act, party, CONTACT, wish, reason)
+    return _ask(session, premises, act, party, CONTACT, wish, reason)
+
+
+def _refuse_earlier(book: Rulebook, obligation: ObligationRow, due: datetime) -> None:
+    """Let an extension only extend."""
+    if obligation.due_at is not None and due <= obligation.due_at:
+        said = wording.due_text(obligation.due_at, book.zone)
+        raise NotPossible(
+            "not_later", f"the new deadline is not after the one in force ({said}); name a later day", due=said
+        )
 
 
 def _refuse_foreign(act: Act, party: PartyRow) -> None:
@@ -97,6 +107,7 @@ def _refuse_foreign(act: Act, party: PartyRow) -> None:
 
 def _ask(
     session: Session,
+    premises: Premises,
     act: Act,
     party: PartyRow,
     kind: str,
@@ -105,6 +116,9 @@ def _ask(
     *,
     obligation_id: int | None = None,
 ) -> RequestRow:
+    campaign = session.get_one(CampaignRow, party.campaign_id)
+    if campaign.state == CampaignState.CLOSED:
+        raise NotPossible("closed", "the campaign is closed; it takes no requests")
     if not reason.strip():
         raise NotPossible("no_reason", "say why: staff decide by it")
     row = RequestRow(
@@ -121,6 +135,7 @@ def _ask(
     session.flush()
     detail = {"request": row.id, "obligation": obligation_id, "wish": wish, "reason": row.reason}
     audit.append(session, act, f"request.{kind}", detail, campaign_id=party.campaign_id, party_id=party.id)
+    alert_staff(session, premises, act, campaign.key, DESK)
     return row
 
 
@@ -131,27 +146,6 @@ def _open_of(session: Session, party: PartyRow) -> Sequence[RequestRow]:
 def requests_of(session: Session, party: PartyRow) -> list[RequestRow]:
     """Return what a unit asked for, the oldest first; what was decided has ``decision_id``."""
     return list(session.scalars(select(RequestRow).where(RequestRow.party_id == party.id).order_by(RequestRow.id)))
-
-
-def open_requests(session: Session, campaign_id: int | None = None) -> list[RequestRow]:
-    """Return the requests that wait for staff, the oldest first."""
-    query = select(RequestRow).where(RequestRow.decision_id.is_(None)).order_by(RequestRow.asked_at, RequestRow.id)
-    if campaign_id is not None:
-        query = query.where(RequestRow.campaign_id == campaign_id)
-    return list(session.scalars(query))
-
-
-def find_request(session: Session, request_id: int) -> RequestRow:
-    """Return a request.
-
-    Raises:
-        UnknownRequest: there is none of that number.
-
-    """
-    row = session.get(RequestRow, request_id)
-    if row is None:
-        raise UnknownRequest(f"there is no request {request_id}; `muster requests` lists those that wait")
-    return row
 
 
 def grant(
@@ -191,6 +185,7 @@ def _extend(
     obligation = session.get_one(ObligationRow, request.obligation_id)
     book = rulebook_of(session.get_one(CampaignRow, request.campaign_id))
     due = new_due(book, act, until or date.fromisoformat(request.wish["until"]))
+    _refuse_earlier(book, obligation, due)
     before = obligation.due_at
     decision = record_decision(
         session,

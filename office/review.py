@@ -26,6 +26,7 @@ from ledger.tables import (
     SubmissionRow,
 )
 from office.acting import act_on_accepted
+from office.alerts import DESK, alert_staff
 from office.confirming import number_for
 from office.dues import due_after_return, new_due
 from office.premises import Premises
@@ -135,6 +136,8 @@ def _conclude(
     """Put a favourable judgement on record, let an acting form act, and plan the receipt."""
     decision = _decide(session, act, submission, obligation, state.value, grounds)
     ledger.judge(session, act, submission, obligation, state)
+    if state is SubmissionState.SUBMITTED:
+        alert_staff(session, premises, act, session.get_one(CampaignRow, obligation.campaign_id).key, DESK)
     if state is SubmissionState.ACCEPTED:
         act_on_accepted(session, premises, act, submission, obligation)
     _tell(session, premises, act, "receipt", decision, obligation)
@@ -173,10 +176,11 @@ def return_to_unit(
     if owed_again and obligation.due_at is not None:
         until = new_due(book, act, due) if due is not None else due_after_return(book, act, obligation)
     after = {"reasons": list(said), "fallen": sorted(fallen), "due": _iso(until)}
-    decision = _decide(session, act, submission, obligation, RETURNED_BY_STAFF, grounds, after=after)
-    for version in _not_returned(session, obligation):
-        if version.id in fallen:
-            ledger.judge(session, act, version, obligation, SubmissionState.RETURNED)
+    falling = [v for v in _not_returned(session, obligation) if v.id in fallen]
+    states = {str(v.id): v.state for v in falling}
+    decision = _decide(session, act, submission, obligation, RETURNED_BY_STAFF, grounds, states=states, after=after)
+    for version in falling:
+        ledger.judge(session, act, version, obligation, SubmissionState.RETURNED)
     if owed_again:
         ledger.move_due(session, act, obligation, until)
     _tell(session, premises, act, "returned", decision, obligation)
@@ -273,9 +277,11 @@ def _decide(
     kind: str,
     grounds: str,
     *,
+    states: dict[str, str] | None = None,
     after: dict[str, object] | None = None,
 ) -> DecisionRow:
-    before = {"submission": submission.id, "state": submission.state, "due": _iso(obligation.due_at)}
+    states = states or {str(submission.id): submission.state}
+    before = {"submission": submission.id, "states": states, "due": _iso(obligation.due_at)}
     return record_decision(
         session,
         act,

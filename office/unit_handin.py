@@ -10,12 +10,13 @@ from ledger.acts import Act
 from ledger.campaigns import written
 from ledger.submissions import settle
 from ledger.tables import IntakeKind, IntakeRow, IntakeState, ObligationRow, PartyRow
-from office.handin import HandIn, IncomingFile, NotPlacedError, TakenIn, take_in
+from office.handin import HandIn, IncomingFile, TakenIn, take_in
 from office.nil import hand_in_nil
 from office.premises import Premises
 from office.refusals import NotPossible
 from office.unit_forms import Opened, Typed, drop_draft, workbook_of
 from office.unit_own import deliverable_key
+from office.workbooks import NotPlacedError
 
 CHANNEL = "portal"
 MATCHED_BY = "link"

@@ -104,12 +104,21 @@ TROUBLE = {
 ALERT = {
     "contacts": "有 {count} 个单位的联系方式需要核实",
     "lane": "发往“{lane}”通道的邮件已暂停",
+    "desk": "有 {requests} 项申请、{versions} 份材料等待办理",
 }
 ALERT_REMEDY = {
+    "desk": "用 muster queue 查看，申请用 muster grant 或 muster refuse 办理，"
+    "材料用 muster accept 通过或 muster return 退回。",
     "contacts": "请电话联系这些单位，核对邮箱；没有可用邮箱的单位收不到通知和提醒，可请其电话报送，"
-    "由办公室用 muster hand-in 代为录入。需要更正联系人的，请告知系统运维人员办理。",
+    "由办公室用 muster hand-in 代为录入。"
+    "联系人有变化的，用 muster contact 更正，新旧联系人都会收到通知；通话情况用 muster call 登记。",
     "lane": "对方服务器以策略为由拒收，地址本身无误。请先查明原因（发信信誉、内容、SPF/DKIM 等），"
     '解决后执行 muster release --lane {lane} --grounds "原因"，暂停的邮件会继续发出。',
+}
+DESK = {
+    "request": "{unit}：{wish}（{at} 提出）",
+    "version": "{unit}：《{title}》第 {number} 次报送待审核（{at} 收到）",
+    "more": "另有 {count} 项，见待办清单。",
 }
 ANSWERED = "对方邮件服务器的答复：“{said}”"
 # Why an address fails, by how the record of it begins. What a mail server said is quoted, our own words are not.
@@ -140,6 +149,7 @@ NOT_POSSIBLE = {
     "bad_address": "邮箱“{address}”写得不对，请核对后重填。",
     "bad_role": "请选择联系人类别。",
     "same_contact": "联系人没有变化，不必申请。",
+    "closed": "活动已经结束，不再受理申请。如有需要，请与办公室联系。",
     "decided": "这份申请已经处理过了。",
     "judged": "这份材料的状态已经变化，请刷新后再看。",
     "not_nil": "这项材料现在不能零报告：可能已经报过，或者不接受零报告。",
@@ -159,6 +169,11 @@ UNNAMED = "（未命名附件）"
 PROBLEM = {
     "kind": "这种文件无法登记。表格请用通知所附的 Excel 文件（.xlsx）填写，文字材料请用 Word（.docx）或 PDF 文件报送。",
     "unreadable": "这个 Excel 文件打不开或已损坏。请重新下载通知所附的空表填写后再报。",
+    "too_large": "这个文件太大或内容太多，无法读取。请只保留通知所附空表中的内容（删除多余的行、列、图片）后重新报送。",
+    "unsafe": "这个文件的结构不正常，出于安全考虑没有打开。请重新下载通知所附的空表填写后再报。",
+    "another_campaign": "这份表格是另一项活动的，不属于“{campaign}”。请使用本次通知所附的空表填报。",
+    "picture_of_form": "《{title}》需要报送可以汇总的 Excel 文件（.xlsx），照片、扫描件或文字稿无法计入汇总。"
+    "请用通知所附的空表填写后重新报送。",
     "another_unit": "这份表格是发给其他单位的，请使用本单位收到的空表填报。",
     "no_form": "没有认出这是本次活动的哪一张表。请使用通知所附的空表填写，不要改动表头。",
     "not_owed": "本单位不需要报送这项材料。",
@@ -169,9 +184,31 @@ PROBLEM = {
     "nil_not_allowed": "{names}不接受零报告，请按要求报送材料。确有特殊情况，请与联系人联系。",
     "nil_not_open": "{names}目前没有待报事项，零报告未登记。",
     "nil_nothing_open": "目前没有可以零报告的待报事项，零报告未登记。如需报送材料，请把材料作为附件发回。",
-    "too_large": "来件过大，没有收下附件。请压缩图片或分几封邮件发送，也可与联系人商定其他报送方式。",
+    "mail_too_large": "来件过大，没有收下附件。请压缩图片或分几封邮件发送，也可与联系人商定其他报送方式。",
     "winmail": "附件被对方的 Outlook 打包成 winmail.dat，无法读取。请把邮件格式改为“HTML”或“纯文本”后重新发送附件。",
 }
+
+# By what the file turned out to be; all other kinds: PROBLEM["kind"].
+SAVE_AS = "请用 WPS 或 Excel 打开后“另存为”.xlsx 格式，再重新报送。"
+KIND_PROBLEM = {
+    "macros": "这个文件带有宏，出于安全考虑没有打开。请把文件另存为不带宏的 .xlsx（文字材料另存为 .docx）后重新报送。",
+    "encrypted": "这个文件设有密码，无法读取。请取消密码后重新报送。",
+    "xls": f"这是旧格式的表格（.xls 或 .et），无法自动读取。{SAVE_AS}",
+    "xlsb": f"这是二进制格式的表格（.xlsb），无法自动读取。{SAVE_AS}",
+    "odf": f"这是 OpenDocument 格式的文件，无法自动读取。{SAVE_AS}",
+    "doc": "这是旧格式的文档（.doc 或 .wps）。请另存为 .docx 或 PDF 后重新报送。",
+    "rar": "没有打开 .rar 压缩包。请把文件直接作为附件报送，或改用 .zip 压缩包。",
+    "7z": "没有打开 .7z 压缩包。请把文件直接作为附件报送，或改用 .zip 压缩包。",
+    "zip": "这个压缩包打不开，或者里面文件太多、又套着压缩包。请把文件直接作为附件报送。",
+    "bomb": "这个文件解压后大得不正常，出于安全考虑没有打开。请重新下载通知所附的空表填写后再报。",
+    "html": "这个文件其实是网页，不是表格或文档。请用通知所附的 Excel 空表（.xlsx）填写后报送。",
+    "svg": "不接收 SVG 图片。图片请用 JPG 或 PNG 格式报送。",
+    "xml": "这个文件其实是 XML 文本，不是 Excel 工作簿。" + SAVE_AS,
+    "text": "这是纯文本文件。表格请用通知所附的 Excel 空表（.xlsx），文字材料请用 Word（.docx）或 PDF 文件报送。",
+    "empty": "这个文件是空的（0 字节），可能没有上传完整。请重新报送。",
+}
+# Why a workbook could not be read, by the cause that the reading process gives.
+UNREADABLE = {"entities": "unsafe", "too_large": "too_large", "too_slow": "too_large", "died": "too_large"}
 
 
 def moment_text(moment: datetime, zone: ZoneInfo) -> str:

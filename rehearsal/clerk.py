@@ -31,12 +31,15 @@ class _Table:
     columns: dict[str, int]
 
 
-def fill_form(content: bytes, rng: random.Random, manner: Manner) -> bytes:
-    """Return the workbook as the clerk hands it in. The clerk knows the sheet by what is printed on it."""
+def fill_form(content: bytes, rng: random.Random, manner: Manner, *, mailbox: str = "") -> bytes:
+    """Return the workbook as the clerk hands it in. The clerk knows the sheet by what is printed on it.
+
+    ``mailbox`` is the one that people of the unit read, where they are to be named.
+    """
     book = openpyxl.load_workbook(io.BytesIO(content))
     table = _find(book.worksheets[0])
     if manner is not Manner.EMPTY:
-        _fill(table, rng)
+        _fill(table, rng, mailbox)
         if manner is Manner.WRONG:
             _spoil(table)
         elif manner is Manner.ABOUT:
@@ -54,13 +57,13 @@ def _find(sheet: Worksheet) -> _Table:
     raise ValueError("the form has no heading")
 
 
-def _fill(table: _Table, rng: random.Random) -> None:
+def _fill(table: _Table, rng: random.Random, mailbox: str) -> None:
     if "数量" in table.columns:
         _fill_numbers(table, rng)
     elif "活动名称" in table.columns:
         _fill_activities(table, rng)
     elif "姓名" in table.columns:
-        _fill_people(table, rng)
+        _fill_people(table, rng, mailbox)
     else:
         _fill_whatever(table, rng)
 
@@ -99,7 +102,7 @@ def _fill_activities(table: _Table, rng: random.Random) -> None:
             table.sheet.cell(row=table.head + number, column=table.columns[title]).value = value  # type: ignore[assignment]
 
 
-def _fill_people(table: _Table, rng: random.Random) -> None:
+def _fill_people(table: _Table, rng: random.Random, mailbox: str) -> None:
     for row in (table.head + 1, table.head + 2):
         name = rng.choice(SURNAMES) + rng.choice(("伟", "敏", "静", "强"))
         values = {
@@ -108,6 +111,8 @@ def _fill_people(table: _Table, rng: random.Random) -> None:
             "手机": f"0{rng.randint(1_000_000_000, 9_999_999_999)}",
             "电子邮箱": f"clerk{rng.randint(1, 9999)}@unit.example",
         }
+        if mailbox:
+            values["电子邮箱"] = mailbox
         for title, value in values.items():
             table.sheet.cell(row=row, column=table.columns[title]).value = value
 

@@ -145,7 +145,7 @@ class World:
         unit.handed_in.add(act.title)
         form = unit.form_of(act.title)
         if form is not None:
-            file_name, content = form[0], fill_form(form[1], unit.rng, act.manner)
+            file_name, content = form[0], fill_form(form[1], unit.rng, act.manner, mailbox=unit.addresses[-1])
         else:
             file_name, content = f"{unit.name}{act.title}.docx", write_document(act.title, unit.name)
         path = self._keep(unit, act, file_name, content)

@@ -1,15 +1,16 @@
 """Checking a table against its form: findings for the unit, figures for the totals."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 
+from rules.expressions import Expression, read_expression
 from rules.forms import (
     Cell,
     Check,
     Checked,
-    CheckKind,
     Column,
     Constraints,
     FieldType,
@@ -24,6 +25,8 @@ from rules.forms import (
 from rules.numbers import NumberKind, read_number
 
 MAX_SHOWN = 60
+NUMERIC = (FieldType.INTEGER, FieldType.NUMBER)
+QUERIED = (NumberKind.APPROXIMATE, NumberKind.EMPTY_LIKE, NumberKind.UNCLEAR)
 LARGEST = 10**15 - 1  # fifteen digits: neither a spreadsheet nor the ledger keeps more of them
 
 
@@ -72,12 +75,13 @@ def check(form: Form, table: Table) -> Checked:
         findings.extend(found)
         if figure is not None:
             figures.append(figure)
+    findings.extend(_blanks(table, places, findings))
     findings.extend(_cross(form, table, figures))
     return Checked(findings=tuple(findings), figures=tuple(figures))
 
 
 def _filled(cell: Cell) -> bool:
-    return cell.value is not None and str(cell.value).strip() != ""
+    return (cell.value is not None and str(cell.value).strip() != "") or cell.formula != ""
 
 
 def _shape(form: Form, table: Table) -> Iterator[Finding]:
@@ -97,6 +101,20 @@ def _shape(form: Form, table: Table) -> Iterator[Finding]:
             yield _rows(table, FindingCode.TOO_FEW_ROWS, form.free.at_least)
         elif len(table.rows) > form.free.at_most:
             yield _rows(table, FindingCode.TOO_MANY_ROWS, form.free.at_most)
+
+
+def _blanks(table: Table, places: Sequence[_Place], findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield that most numbers are missing: a table handed in on time and empty is no report."""
+    asked = [p for p in places if p.constraints.required and p.type in NUMERIC]
+    blank = sum(f.code is FindingCode.BLANK_NUMBER for f in findings)
+    if blank > len(asked) / 2 and len(asked) > 1:
+        yield Finding(
+            severity=Severity.MUST,
+            code=FindingCode.MOSTLY_BLANK,
+            sheet=table.sheet,
+            read=str(blank),
+            params={"expected": str(len(asked))},
+        )
 
 
 def _rows(table: Table, code: FindingCode, expected: int) -> Finding:
@@ -137,9 +155,9 @@ def _name(form: Form, read: ReadRow, column: Column) -> str:
 
 
 def _judge(place: _Place) -> tuple[Figure | None, list[Finding]]:
-    if isinstance(place.cell.value, str) and place.cell.value.startswith("=") and place.type is not FieldType.STRING:
+    if _never_calculated(place):
         return None, [place.finding(Severity.MUST, FindingCode.FORMULA_WITHOUT_VALUE)]
-    if place.type in (FieldType.INTEGER, FieldType.NUMBER):
+    if place.type in NUMERIC:
         return _judge_number(place)
     if not _filled(place.cell):
         missing = [place.finding(Severity.MUST, FindingCode.REQUIRED)] if place.constraints.required else []
@@ -149,16 +167,28 @@ def _judge(place: _Place) -> tuple[Figure | None, list[Finding]]:
     return _judge_text(place)
 
 
+def _never_calculated(place: _Place) -> bool:
+    value = place.cell.value
+    if place.cell.formula:
+        return value is None
+    return isinstance(value, str) and value.startswith("=") and place.type is not FieldType.STRING
+
+
 def _judge_number(place: _Place) -> tuple[Figure | None, list[Finding]]:
     read = read_number(place.cell.value)
     proposed = "" if read.value is None else f"{read.value}"
     if read.kind is NumberKind.BLANK:
-        missing = [place.finding(Severity.MUST, FindingCode.BLANK_NUMBER)] if place.constraints.required else []
-        return None, missing
-    if read.kind in (NumberKind.APPROXIMATE, NumberKind.EMPTY_LIKE):
-        return None, [place.finding(Severity.QUERY, FindingCode(read.kind), proposed=proposed)]
+        blank = place.finding(Severity.QUERY, FindingCode.BLANK_NUMBER, proposed="0")
+        return None, [blank] if place.constraints.required else []
     if read.value is None:
-        return None, [place.finding(Severity.MUST, FindingCode.NOT_A_NUMBER)]
+        is_date = isinstance(place.cell.value, datetime | date)
+        code = FindingCode.DATE_FOR_NUMBER if is_date else FindingCode.NOT_A_NUMBER
+        return None, [place.finding(Severity.MUST, code)]
+    query = FindingCode(read.kind) if read.kind in QUERIED else None
+    if query is None and "[" in place.cell.formula:  # calculated from another workbook, that nobody handed in
+        query = FindingCode.OUTSIDE_LINK
+    if query is not None:
+        return None, [place.finding(Severity.QUERY, query, proposed=proposed)]
     fault = _out_of_limits(place, read.value)
     if fault is not None:
         return None, [fault]
@@ -212,29 +242,54 @@ def _text(value: object) -> str:
     return str(value).strip()
 
 
-def _cross(form: Form, table: Table, figures: list[Figure]) -> Iterator[Finding]:
-    numbers = {(f.row, f.column): f for f in figures if f.number is not None}
-    names = {r.key: form.row_name(r) for r in form.rows}
+def _cross(form: Form, table: Table, figures: Sequence[Figure]) -> Iterator[Finding]:
+    """Yield the cross-checks that do not hold: once for fixed rows, row by row for free ones."""
+    numbers = [f for f in figures if f.number is not None]
     for rule in form.checks:
-        left, right = numbers.get((rule.left, rule.column)), numbers.get((rule.right, rule.column))
-        if left is not None and right is not None and _violated(rule, left, right):
-            yield _crossed(rule, left, right, names, table)
+        if form.rows:
+            groups = [{f.row: f for f in numbers if f.column == rule.column}]
+        else:
+            groups = [{f.column: f for f in numbers if f.row == read.key} for read in table.rows]
+        expression = _expression(rule.expr)
+        for group in groups:
+            if expression.holds({name: f.number or 0 for name, f in group.items()}) is False:
+                yield _crossed(form, rule, expression, group)
 
 
-def _violated(rule: Check, left: Figure, right: Figure) -> bool:
-    a, b = left.number or 0, right.number or 0
-    return a > b if rule.kind is CheckKind.AT_MOST else (a > 0) != (b > 0)
+@lru_cache(maxsize=1000)
+def _expression(text: str) -> Expression:
+    return read_expression(text)
 
 
-def _crossed(rule: Check, left: Figure, right: Figure, names: Mapping[str, str], table: Table) -> Finding:
+def _crossed(form: Form, rule: Check, expression: Expression, group: Mapping[str, Figure]) -> Finding:
+    pair = expression.pair or expression.together
+    first = group[pair[0] if pair else expression.names[0]]
+    if rule.message or pair is None:
+        code = FindingCode.CROSS
+        said = "；".join(
+            f"“{_called(form, group[n])}”为 {group[n].number}（{group[n].cell}）" for n in expression.names
+        )
+        params = {"message": rule.message or expression.text, "values": said}
+    else:
+        code = FindingCode.AT_MOST if expression.pair else FindingCode.TOGETHER
+        other = group[pair[1]]
+        params = {"other": _called(form, other), "other_read": f"{other.number}", "other_cell": other.cell}
     return Finding(
         severity=rule.severity,
-        code=FindingCode(rule.kind),
-        sheet=table.sheet,
-        cell=left.cell,
-        row=rule.left,
-        column=rule.column,
-        field=names.get(rule.left, rule.left),
-        read=f"{left.number}",
-        params={"other": names.get(rule.right, rule.right), "other_read": f"{right.number}", "other_cell": right.cell},
+        code=code,
+        sheet=first.sheet,
+        cell=first.cell,
+        row=first.row,
+        column=first.column,
+        field=_called(form, first),
+        read=f"{first.number}",
+        params=params,
     )
+
+
+def _called(form: Form, figure: Figure) -> str:
+    """Return a number as a person would call it: by its row, or in a table of free rows by its column."""
+    if form.rows:
+        return next((form.row_name(r) for r in form.rows if r.key == figure.row), figure.row)
+    title = next((c.title for c in form.columns if c.key == figure.column), figure.column)
+    return f"第{figure.row}行“{title}”"

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 # Read by the loader (pydantic): a key that no field bears is a fault, not a silent nothing.
 STRICT = {"extra": "forbid"}
+HEAD_ROW = 5  # where the column titles stand in our template: below title, campaign, unit and notes
+SHEET_TITLE = 31  # characters that a sheet's name may have
 
 
 class FieldType(StrEnum):
@@ -93,24 +95,20 @@ class FreeRows:
     at_most: int = 60
 
 
-class CheckKind(StrEnum):
-    """The cross-checks a form may ask for."""
-
-    AT_MOST = "at_most"  # left ≤ right
-    TOGETHER = "together"  # both zero or both positive
-
-
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A cross-check between two numbers of a fixed-row form; ``left`` and ``right`` are row keys."""
+    """A cross-check: an expression (:mod:`rules.expressions`) that holds in a form filled in rightly.
+
+    In a form of fixed rows its names are row keys and ``column`` says which of their numbers is meant; in one of free
+    rows they are column keys, and every row is checked. ``message`` says what is wrong where no sentence of ours fits.
+    """
 
     __pydantic_config__ = STRICT
 
-    kind: CheckKind
-    left: str
-    right: str
-    column: str
+    expr: str
+    column: str = ""
     severity: Severity = Severity.QUERY
+    message: str = ""
 
 
 class Action(StrEnum):
@@ -145,6 +143,12 @@ class Form:
     checks: tuple[Check, ...] = ()
     acts_as: ActsAs | None = None
     notes: tuple[str, ...] = ()  # printed under the title of the template
+    older_template: Severity = Severity.INFO  # what it means that a unit filled in an older version of the form
+
+    @property
+    def sheet_title(self) -> str:
+        """The name of the template's sheet."""
+        return self.title[:SHEET_TITLE]
 
     @property
     def label_columns(self) -> tuple[Column, ...]:
@@ -187,6 +191,7 @@ class Cell:
     sheet: str
     ref: str  # "E7"
     value: object
+    formula: str = ""  # behind the value; a formula that was never calculated has no value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,11 +219,22 @@ class FindingCode(StrEnum):
     EMPTY_FORM = "empty_form"
     MISSING_COLUMN = "missing_column"
     MISSING_ROW = "missing_row"
+    OLD_TEMPLATE = "old_template"
+    OTHER_YEAR = "other_year"
+    SECOND_SHEET = "second_sheet"
+    SECOND_FORM = "second_form"
+    EXTRA_ROW = "extra_row"
+    EXTRA_COLUMN = "extra_column"
+    HEADING_MOVED = "heading_moved"
+    SHEET_RENAMED = "sheet_renamed"
     REQUIRED = "required"
     BLANK_NUMBER = "blank_number"
+    MOSTLY_BLANK = "mostly_blank"
     NOT_A_NUMBER = "not_a_number"
     APPROXIMATE = "approximate"
     EMPTY_LIKE = "empty_like"
+    UNCLEAR = "unclear"
+    DATE_FOR_NUMBER = "date_for_number"
     NORMALISED = "normalised"
     NOT_WHOLE = "not_whole"
     TOO_SMALL = "too_small"
@@ -231,8 +247,22 @@ class FindingCode(StrEnum):
     TOO_FEW_ROWS = "too_few_rows"
     TOO_MANY_ROWS = "too_many_rows"
     FORMULA_WITHOUT_VALUE = "formula_without_value"
+    OUTSIDE_LINK = "outside_link"
     AT_MOST = "at_most"
     TOGETHER = "together"
+    CROSS = "cross"
+
+
+UNCOUNTED = frozenset(
+    {
+        FindingCode.BLANK_NUMBER,
+        FindingCode.APPROXIMATE,
+        FindingCode.EMPTY_LIKE,
+        FindingCode.UNCLEAR,
+        FindingCode.OUTSIDE_LINK,
+    }
+)
+"""Queries whose cell gives no figure until its proposed value is confirmed or another given."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,8 +37,8 @@ def test_mails_that_came_in_are_numbered_apart_and_every_kind_of_row_has_its_rem
     assert "UTC" not in listed
     assert "2020-05-28 16:00" in listed
     assert "`muster mail in-ID` shows one" in listed
-    assert "`muster hand-in CAMPAIGN UNIT FILE… --received TIME --grounds …`" in listed
-    assert "cannot be closed yet" in listed
+    for verb in ("assign in-ID UNIT", 'answer in-ID "…"', "dismiss in-ID --grounds …"):
+        assert f"`muster {verb}" in listed, verb
     assert "`muster settle ID --as sent|again --grounds …`" in listed
 
 

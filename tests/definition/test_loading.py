@@ -92,8 +92,20 @@ def test_a_second_campaign_with_a_gbk_roster_loads(house: Path) -> None:
          "campaign.yaml:33: plan: form forms/annex9.yaml is not there — add it or mend the path"),
         (replace("campaign.yaml", "填报说明.docx", "没有.docx"),
          "campaign.yaml:55: attachment attachments/没有.docx is not there — add it or mend the path"),
-        (replace("forms/annex4.yaml", "left: hazards_fixed", "left: hazards_mixed"),
-         "check names unknown row 'hazards_mixed' — mend the key"),
+        (replace("forms/annex4.yaml", "expr: hazards_fixed <=", "expr: hazards_mixed <="),
+         "forms/annex4.yaml:71: check names unknown row 'hazards_mixed' — mend the key"),
+        (replace("forms/annex4.yaml", "hazards_fixed <= hazards_found", "open(1) <= hazards_found"),
+         "forms/annex4.yaml:71: check 'open(1) <= hazards_found': only sum(a, b, …) may be called"
+         " — mend the expression"),
+        (replace("forms/annex4.yaml", "hazards_fixed <= hazards_found", "hazards_fixed <="),
+         "forms/annex4.yaml:71: check 'hazards_fixed <=': invalid syntax;"
+         " write it like hazards_fixed <= hazards_found — mend the expression"),
+        (replace("forms/annex4.yaml", "hazards_fixed <= hazards_found", "hazards_fixed <= 2 * hazards_found"),
+         "forms/annex4.yaml:71: check 'hazards_fixed <= 2 * hazards_found' has no message — say in `message:`"),
+        (replace("forms/annex4.yaml", "hazards_found, column: quantity", "hazards_found, column: amount"),
+         "forms/annex4.yaml:71: check names unknown column 'amount' — give `column:`"),
+        (replace("forms/annex3.yaml", "pattern: '[^@", "pattern: '([^@"),
+         "is no regular expression: missing ), unterminated subpattern"),
         (replace("campaign.yaml", "key: safety-month-2020", "key: [safety"),
          "campaign.yaml:3: is not YAML: "),
     ],
@@ -145,3 +157,32 @@ def test_the_shipped_holidays_are_those_of_their_source(house: Path, year: int) 
     stored = (house / "campaigns" / "calendar" / "cn" / f"{year}.yaml").read_text(encoding="utf-8")
     fresh = year_as_yaml(year)
     assert stored.split("\nyear:")[1] == fresh.split("\nyear:")[1]
+
+
+ACTS = "rows: {liaison: liaison}\n  columns: {name: name, address: email, phone: mobile}"
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "problem"),
+    [
+        ("{chief: liaison}", "{address: email}", "acts_as names unknown row 'chief'"),
+        ("{liaison: boss}", "{address: email}", "acts_as: 'boss' is no role of a contact"),
+        ("{liaison: liaison}", "{address: mail}", "acts_as names unknown column 'mail'"),
+        ("{liaison: liaison}", "{name: name}", "acts_as does not say which column has the address"),
+        ("{liaison: liaison}", "{address: email, post: post}", "acts_as: a contact has no 'post'"),
+    ],
+)
+def test_how_a_form_acts_is_checked_with_its_line(
+    folder: Path, house: Path, rows: str, columns: str, problem: str
+) -> None:
+    replace("forms/annex3.yaml", ACTS, f"rows: {rows}\n  columns: {columns}")(folder)
+    [fault] = report_on(folder, house).faults
+    assert fault.problem == problem
+    assert fault.file == "forms/annex3.yaml"
+    assert fault.line == 21
+
+
+def test_free_materials_owe_no_sealed_original(folder: Path, house: Path) -> None:
+    replace("campaign.yaml", "kind: free, owed_by", "kind: free, original: true, owed_by")(folder)
+    [fault] = report_on(folder, house).faults
+    assert "sealed original" in fault.problem

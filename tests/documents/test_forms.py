@@ -111,7 +111,7 @@ def with_cell(value: str | float | None, cell: str = "E6") -> Checked:
     ("value", "code", "severity"),
     [
         ("若干", FindingCode.NOT_A_NUMBER, Severity.MUST),
-        (None, FindingCode.BLANK_NUMBER, Severity.MUST),
+        (None, FindingCode.BLANK_NUMBER, Severity.QUERY),
         (-1, FindingCode.TOO_SMALL, Severity.MUST),
         (1.5, FindingCode.NOT_WHOLE, Severity.MUST),
         (10**9, FindingCode.TOO_LARGE, Severity.MUST),
@@ -140,7 +140,9 @@ def test_a_faulty_number_is_named_with_its_cell(
         (10**16, FindingCode.TOO_LARGE, "999999999999999"),
         (1e300, FindingCode.TOO_LARGE, "999999999999999"),
         ("1亿亿亿", FindingCode.NOT_A_NUMBER, ""),
-        ("亿" * 60, FindingCode.TOO_LARGE, "999999999999999"),
+        ("亿" * 60, FindingCode.NOT_A_NUMBER, ""),
+        ("九千亿亿", FindingCode.NOT_A_NUMBER, ""),
+        ("99999999亿", FindingCode.TOO_LARGE, "999999999999999"),
         (-(10**16), FindingCode.TOO_SMALL, "-999999999999999"),
         (float("nan"), FindingCode.NOT_A_NUMBER, ""),
     ],
@@ -204,8 +206,9 @@ def test_a_broken_workbook_is_unreadable_not_a_crash(content: bytes) -> None:
         (b"%PDF-1.7", FileKind.PDF),
         (b"\xff\xd8\xff\xe0", FileKind.JPEG),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", FileKind.OLE),
-        (b"hello", FileKind.UNKNOWN),
-        (b"", FileKind.UNKNOWN),
+        (b"hello", FileKind.TEXT),
+        (b"\0\1hello", FileKind.UNKNOWN),
+        (b"", FileKind.EMPTY),
     ],
 )
 def test_a_file_is_what_it_contains(content: bytes, kind: FileKind) -> None:

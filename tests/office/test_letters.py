@@ -13,7 +13,7 @@ import yaml
 from jinja2 import UndefinedError
 
 from definition.loading import load_campaign
-from office.letters import AnswerLine, FindingLine, LetterContext, Renderer
+from office.letters import AnswerLine, FindingLine, LetterContext, NamedContact, Renderer
 from office.rulebook import Rulebook
 from office.samples import DECIDED, NOTICES, sample_context
 from rules.forms import FindingCode
@@ -81,6 +81,26 @@ def test_what_a_unit_wrote_cannot_become_markup(renderer: Renderer, book: Rulebo
     assert "<img" not in html
 
 
+@pytest.mark.parametrize("notice", DECIDED)
+def test_what_was_asked_and_answered_cannot_become_markup(renderer: Renderer, book: Rulebook, notice: str) -> None:
+    context = sample_context(book, notice, REPLY, AT)
+    assert context.decision is not None
+    bad = "<script>x</script>"
+    contact = NamedContact(role_text=bad, name=bad, address=bad, phone=bad)
+    decision = replace(
+        context.decision,
+        title=bad,
+        asked_text=bad,
+        reasons=(bad,),
+        unit=bad,
+        about=bad,
+        said=bad,
+        contact=contact,
+        was=contact,
+    )
+    assert "<script>" not in renderer.render(replace(context, decision=decision)).html
+
+
 def test_a_template_that_names_something_unknown_fails(tmp_path: Path, book: Rulebook) -> None:
     folder = tmp_path / "launch"
     folder.mkdir()
@@ -94,6 +114,7 @@ def test_a_template_that_names_something_unknown_fails(tmp_path: Path, book: Rul
 def test_every_finding_has_a_sentence_and_a_remedy(house: Path) -> None:
     texts = yaml.safe_load((house / "templates" / "findings.yaml").read_text(encoding="utf-8"))
     assert set(texts) == set(FindingCode)
-    params = dict.fromkeys(("field", "read", "expected", "proposed", "other", "other_read", "other_cell"), "甲")
+    names = ["field", "read", "expected", "proposed", "other", "other_read", "other_cell", "message", "values"]
+    params = dict.fromkeys(names, "甲")
     for sentences in texts.values():
         assert "{" not in sentences["problem"].format(**params) + sentences["remedy"].format(**params)

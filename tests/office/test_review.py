@@ -2,27 +2,41 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
+import openpyxl
 import pytest
 from sqlalchemy import select
 
 from definition.loading import LoadedCampaign
+from definition.models import Review
 from ledger import audit
 from ledger.acts import Act
+from ledger.campaigns import find_party
+from ledger.facts import load_obligations
+from ledger.outbox import items_of
 from ledger.review import open_queries
 from ledger.tables import (
+    CampaignRow,
+    DecisionRow,
+    EventRow,
     FigureRow,
     FindingRow,
     MessageRow,
+    ObligationRow,
+    SubmissionRow,
 )
+from office.consolidation import consolidate_campaign
 from office.mailbook import bytes_of
-from office.review import confirm_finding
+from office.refusals import NotPossible
+from office.review import accept, confirm_finding, reopen, return_to_unit, revoke_links
 from rehearsal.clerk import Manner
-from rules.obligations import Standing
+from rules.obligations import Standing, is_on_time, standing
+from rules.timetable import StepKind
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
 from tests.office.test_mailbook import launched
-from tests.office.test_office import Desk, act, local
+from tests.office.test_office import KEY, Desk, act, local
 
 UNIT, STAFF = "BH001", "staff:chen"
 
@@ -75,7 +89,196 @@ def test_a_query_is_answered_with_its_proposed_value_and_the_last_answer_accepts
         assert (figure.number, figure.cell) == (300, found.cell)
         assert not open_queries(session, found.submission_id)
         assert not audit.verify(session).fault
+        names = session.scalars(select(EventRow.name).order_by(EventRow.id)).all()
+        assert names[-3:] == [f"muster.submission.{what}" for what in ("received", "queried", "accepted")]
     desk.send(local(6, 21))
     row, text = last_mail(desk, "receipt")
     assert row.occasion.startswith("decision:")
     assert "已核实：按 300 计" in text
+
+
+@pytest.mark.parametrize("given", [{"number": 312.0}, {"text": "签到簿遗失，按座位数估计"}])
+def test_a_query_is_answered_with_another_value_or_in_words(desk: Desk, given: dict[str, object]) -> None:
+    [finding] = about(desk)
+    confirm(desk, finding, **given)  # type: ignore[arg-type]
+    assert desk.standings(UNIT)["progress"] is Standing.ACCEPTED
+    with desk.house.ledger.reading() as session:
+        row = session.get_one(FindingRow, finding)
+        cell = select(FigureRow.number).where(FigureRow.row == row.row, FigureRow.column == row.column)
+        assert session.scalars(cell).all() == ([312] if "number" in given else [])
+
+
+@pytest.mark.parametrize("number", [-1.0, 3.5])
+def test_a_value_that_the_form_does_not_allow_is_refused_in_words_for_the_unit(desk: Desk, number: float) -> None:
+    [finding] = about(desk)
+    with pytest.raises(NotPossible) as refused:
+        confirm(desk, finding, number=number)
+    assert refused.value.for_unit.startswith("这个数不符合填报要求：")
+    assert desk.standings(UNIT)["progress"] is Standing.QUERIED
+
+
+def test_no_unit_answers_for_another_nor_twice_nor_on_a_version_that_was_replaced(desk: Desk) -> None:
+    [finding] = about(desk)
+    for actor, code in (("unit:BH036", "foreign"), ("staff:chen", ""), (f"unit:{UNIT}", "answered")):
+        if not code:
+            confirm(desk, finding, actor)
+            continue
+        with pytest.raises(NotPossible) as refused:
+            confirm(desk, finding, actor)
+        assert refused.value.code == code
+    desk.receive(local(6, 22), "BH025", "表.xlsx", desk.form_of("BH025", "progress", Manner.ABOUT))
+    desk.receive(local(6, 23), "BH025", "表.xlsx", desk.form_of("BH025", "progress", Manner.ABOUT, seed=2))
+    with desk.house.ledger.reading() as session:
+        older = session.scalars(select(FindingRow.id).where(FindingRow.severity == "query")).all()[1]
+    with pytest.raises(NotPossible) as refused:
+        confirm(desk, older, "unit:BH025")
+    assert refused.value.code == "not_latest"
+
+
+def hand_in_plan(desk: Desk, day: int = 28, month: int = 5) -> int:
+    """Let the unit hand in a clean 附件2, and return the version's number."""
+    desk.receive(local(month, day), UNIT, "表.xlsx", desk.form_of(UNIT, "plan", seed=day))
+    with desk.house.ledger.reading() as session:
+        return session.scalars(select(SubmissionRow.id).order_by(SubmissionRow.id.desc())).first() or 0
+
+
+def send_back(desk: Desk, submission: int, day: int, due: date | None = None) -> None:
+    with desk.house.ledger.writing() as session:
+        who = as_actor(STAFF, day)
+        return_to_unit(session, desk.house, who, submission, reasons=["活动内容过于简略"], due=due)
+
+
+def test_what_staff_return_is_owed_by_a_new_date_and_chased_like_the_first(desk: Desk) -> None:
+    version = hand_in_plan(desk)
+    send_back(desk, version, 2, date(2020, 6, 11))
+    assert desk.standings(UNIT)["plan"] is Standing.RETURNED
+    desk.send(local(6, 2))
+    row, text = last_mail(desk, "returned")
+    for needed in ("1. 活动内容过于简略", "请于6月11日（星期四）24时前重新报送", "活动计划表（第1次报送"):
+        assert needed in text, needed
+    desk.plan(StepKind.REMIND, local(6, 3))  # the unit was just told, and hears of the others only
+    desk.plan(StepKind.REMIND, local(6, 9))  # two days before the new date
+    with desk.house.ledger.reading() as session:
+        reminders = session.scalars(
+            select(MessageRow).where(MessageRow.notice == "reminder", MessageRow.party_id == desk.party(UNIT))
+        ).all()
+        rungs = {
+            i.rung for m in reminders if m.occasion == "remind:2020-06-09" for i in items_of(session, [m.id])[m.id]
+        }
+        assert "before:2" in rungs
+        assert row.party_id == desk.party(UNIT)
+
+
+def test_a_return_makes_nobody_punctual(desk: Desk) -> None:
+    late = hand_in_plan(desk, 3, 6)  # due was 05-31
+    send_back(desk, late, 4)
+    hand_in_plan(desk, 5, 6)
+    with desk.house.ledger.reading() as session:
+        [plan] = [o for o in load_obligations(session, 1, party_ids=[desk.party(UNIT)]) if o.deliverable == "plan"]
+        assert plan.due == local(6, 10, 0)  # three working days: until the end of Tuesday 06-09
+        assert is_on_time(plan) is False
+        [then] = [
+            o
+            for o in load_obligations(session, 1, party_ids=[desk.party(UNIT)], known_at=local(6, 3, 10))
+            if o.deliverable == "plan"
+        ]
+        assert then.due == local(6, 1, 0)
+        assert standing(then) is Standing.ACCEPTED
+
+
+def test_a_reminder_that_waits_with_the_old_date_is_withdrawn(desk: Desk) -> None:
+    hand_in_plan(desk)
+    version = hand_in_plan(desk, 29)
+    desk.receive(local(5, 29), UNIT, "表.xlsx", desk.form_of(UNIT, "liaison"))
+    with desk.house.ledger.writing() as session:
+        row = session.get_one(SubmissionRow, version)
+        obligation = session.get_one(ObligationRow, row.obligation_id)
+        for version_row in session.scalars(select(SubmissionRow).where(SubmissionRow.obligation_id == obligation.id)):
+            version_row.state = "returned"
+    desk.plan(StepKind.REMIND, local(5, 30, 20))
+    with desk.house.ledger.writing() as session:
+        row = session.get_one(SubmissionRow, version)
+        row.state = "accepted"
+        session.flush()
+        return_to_unit(session, desk.house, act(local(5, 30, 21)), version, reasons=["再改"], due=date(2020, 6, 3))
+    with desk.house.ledger.reading() as session:
+        waiting = session.scalars(
+            select(MessageRow).where(MessageRow.notice == "reminder", MessageRow.party_id == desk.party(UNIT))
+        ).all()
+        assert [(m.state, m.reason) for m in waiting] == [("superseded", "the due instant was moved")]
+
+
+def test_a_return_of_a_later_version_leaves_the_accepted_one_and_starts_no_chase(desk: Desk) -> None:
+    first, second = hand_in_plan(desk), hand_in_plan(desk, 29)
+    with desk.house.ledger.writing() as session:
+        session.get_one(SubmissionRow, second).state = "submitted"
+    send_back(desk, second, 2)
+    assert desk.standings(UNIT)["plan"] is Standing.ACCEPTED
+    with desk.house.ledger.reading() as session:
+        assert session.get_one(SubmissionRow, first).state == "accepted"
+        due = session.get_one(ObligationRow, session.get_one(SubmissionRow, first).obligation_id).due_at
+        assert due == local(6, 1, 0)
+
+
+def test_a_judgement_is_taken_back_with_the_date_it_moved(desk: Desk) -> None:
+    version = hand_in_plan(desk)
+    send_back(desk, version, 2, date(2020, 6, 11))
+    with desk.house.ledger.writing() as session:
+        decision = reopen(session, desk.house, as_actor(STAFF, 3), version, "退错了单位")
+        assert decision.reverses is not None
+        submission = session.get_one(SubmissionRow, version)
+        assert submission.state == "submitted"
+        assert session.get_one(ObligationRow, submission.obligation_id).due_at == local(6, 1, 0)
+        accept(session, desk.house, as_actor(STAFF, 3), version, "审核通过")
+    assert desk.standings(UNIT)["plan"] is Standing.ACCEPTED
+    with pytest.raises(NotPossible, match="accepted already"), desk.house.ledger.writing() as session:
+        accept(session, desk.house, as_actor(STAFF, 3), version, "再次")
+
+
+@pytest.mark.parametrize("reasons", [[], ["  "]])
+def test_a_return_needs_reasons_and_a_date_that_can_be_kept(desk: Desk, reasons: list[str]) -> None:
+    version = hand_in_plan(desk)
+    with pytest.raises(ValueError, match="grounds"), desk.house.ledger.writing() as session:
+        return_to_unit(session, desk.house, as_actor(STAFF, 2), version, reasons=reasons)
+    for day in (date(2020, 6, 1), date(2020, 7, 11)):
+        with pytest.raises(NotPossible, match="new deadline"):
+            send_back(desk, version, 2, day)
+    assert desk.standings(UNIT)["plan"] is Standing.ACCEPTED
+
+
+def test_revoking_raises_the_epoch_of_a_unit_s_links(desk: Desk) -> None:
+    with desk.house.ledger.writing() as session:
+        party = find_party(session, 1, UNIT)
+        revoke_links(session, as_actor(STAFF), party, "链接误转到工作群")
+        assert party.link_epoch == 1
+        assert session.scalars(select(DecisionRow.kind)).all() == ["links_revoked"]
+
+
+def test_what_a_unit_confirmed_still_waits_for_staff_where_they_review_it(desk: Desk) -> None:
+    deliverables = tuple(
+        d.model_copy(update={"review": Review.STAFF}) if d.key == "progress" else d
+        for d in desk.book.campaign.deliverables
+    )
+    campaign = desk.book.campaign.model_copy(update={"deliverables": deliverables})
+    with desk.house.ledger.writing() as session:
+        row = session.scalars(select(CampaignRow)).one()
+        row.definition, row.digest = campaign.dump(), campaign.digest()
+    [finding] = about(desk)
+    confirm(desk, finding)
+    assert desk.standings(UNIT)["progress"] is Standing.SUBMITTED
+    desk.send(local(6, 21))
+    assert "已收到，待办公室审核" in last_mail(desk, "receipt")[1]
+    with desk.house.ledger.writing() as session:
+        accept(session, desk.house, as_actor(STAFF), 1, "审核通过")
+    assert desk.standings(UNIT)["progress"] is Standing.ACCEPTED
+
+
+def test_a_confirmed_value_is_counted_and_named_no_longer_as_queried(desk: Desk) -> None:
+    [finding] = about(desk)
+    confirm(desk, finding)
+    with desk.house.ledger.writing() as session:
+        consolidate_campaign(session, desk.house, as_actor(STAFF), KEY)
+    [path] = (desk.house.reports / KEY).glob("*汇总表*.xlsx")
+    cells = [str(c) for sheet in openpyxl.load_workbook(path) for row in sheet.iter_rows(values_only=True) for c in row]
+    assert "300" in cells
+    assert "约300人" not in cells

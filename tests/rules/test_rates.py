@@ -56,6 +56,23 @@ def test_the_denominator_leaves_out_exempt_and_those_who_left_before_due() -> No
     assert counted.on_time_rate == 3 / 7
 
 
+def test_what_waits_for_staff_is_reported_and_gives_way_to_an_accepted_version() -> None:
+    waits = with_versions((IN_TIME, SubmissionState.SUBMITTED))
+    assert standing(waits) is Standing.SUBMITTED
+    assert is_on_time(waits) is True
+    assert totals([waits]) == Totals(owed=1, reported=1, on_time=1)
+    later = with_versions((IN_TIME, SubmissionState.ACCEPTED), (LATE, SubmissionState.SUBMITTED))
+    assert standing(later) is Standing.ACCEPTED
+
+
+def test_a_date_moved_by_a_return_makes_nobody_punctual() -> None:
+    moved = LATE_ONE._replace(due=DUE + timedelta(days=5), first_due=DUE)
+    assert is_on_time(moved) is False
+    in_time = CORRECTED_LATE._replace(due=DUE + timedelta(days=5), first_due=DUE)
+    assert is_on_time(in_time) is True
+    assert was_corrected_late(in_time)
+
+
 def test_nothing_owed_has_no_rate() -> None:
     assert totals([EXEMPT]).report_rate is None
 

@@ -1,0 +1,57 @@
+"""The paper track: where a sealed original is asked for besides the electronic one, whether it has come."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from definition.models import Deliverable
+from ledger import review as ledger
+from ledger.acts import Act
+from ledger.facts import load_obligations
+from ledger.tables import CampaignRow, DeliverableRow, ObligationRow, PartyRow
+from office import wording
+from office.refusals import NotPossible
+from office.rulebook import open_book, rulebook_of
+from rules.obligations import REPORTED, standing
+
+
+def record_original(session: Session, act: Act, obligation: ObligationRow, received_at: datetime, grounds: str) -> None:
+    """Record that the sealed original of something came on paper.
+
+    Raises:
+        NotPossible: none is asked for.
+        ValueError: the moment has not come yet.
+
+    """
+    if received_at > act.wall and received_at > act.as_of:
+        raise ValueError(f"received {received_at.isoformat()} lies in the future")
+    campaign = rulebook_of(session.get_one(CampaignRow, obligation.campaign_id)).campaign
+    deliverable = campaign.deliverable(session.get_one(DeliverableRow, obligation.deliverable_id).key)
+    if not deliverable.original:
+        raise NotPossible("no_original", f"no sealed original is asked for of {deliverable.key}")
+    ledger.record_original(session, act, obligation, received_at, grounds.strip()[:1000])
+
+
+def original_text(deliverable: Deliverable, original_at: datetime | None) -> str:
+    """Return how the paper track of something stands, as units and staff read it; empty where there is none."""
+    if not deliverable.original:
+        return ""
+    return wording.ORIGINAL["outstanding" if original_at is None else "received"]
+
+
+def outstanding_originals(session: Session, campaign: str) -> Sequence[tuple[str, str, str]]:
+    """Return (code, unit, material) of what was reported electronically and whose original has not come."""
+    row, book = open_book(session, campaign)
+    wanted = {d.key: d.title for d in book.campaign.deliverables if d.original}
+    if not wanted:
+        return []
+    query = select(ObligationRow.id, PartyRow.code, PartyRow.name).join(PartyRow, PartyRow.id == ObligationRow.party_id)
+    query = query.where(ObligationRow.campaign_id == row.id, ObligationRow.original_at.is_(None))
+    without = {id_: (code, name) for id_, code, name in session.execute(query)}
+    return [
+        (*without[o.id], wanted[o.deliverable])
+        for o in load_obligations(session, row.id)
+        if o.deliverable in wanted and o.id in without and standing(o) in REPORTED
+    ]

@@ -1,0 +1,96 @@
+"""A unit's workbook: opened safely, recognised, and found to be this unit's, this campaign's; then checked."""
+
+import re
+from dataclasses import replace
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from definition.models import Campaign, Deliverable
+from documents.reading import UnreadableWorkbook, WorkbookRead, read_workbook
+from documents.sniff import FileKind
+from ledger.tables import PartyRow
+from mail.tokens import read_token
+from office import wording
+from office.premises import Premises
+from rules.form_checks import check
+from rules.forms import Checked, FindingCode, Form
+from rules.origin import Origin, origin_findings, years_in
+
+UNIT = re.compile(r"填报单位(?:（盖章）|\(盖章\))?[:：]\s*(\S.*)")
+
+
+class NotPlacedError(Exception):
+    """A file cannot be recorded; carries the sentence for the unit and the reason for staff."""
+
+    def __init__(self, problem: str, reason: str) -> None:
+        """Keep both."""
+        super().__init__(reason)
+        self.problem = problem
+        self.reason = reason
+
+
+def check_workbook(
+    session: Session, premises: Premises, campaign: Campaign, party: PartyRow, content: bytes
+) -> tuple[Deliverable, Checked]:
+    """Return the deliverable that a workbook answers, and what is found in it.
+
+    Raises:
+        NotPlacedError: it cannot be read, or is another unit's, another campaign's, or no form of this one.
+
+    """
+    by_form = {form.key: d for d in campaign.deliverables if (form := campaign.form_of(d)) is not None}
+    read = _read(content, list(campaign.forms.values()))
+    _refuse_strangers(session, premises, campaign, party, read)
+    if read.form is None or read.table is None or read.origin is None or read.form.key not in by_form:
+        raise NotPlacedError(wording.PROBLEM["no_form"], f"no form recognised: {read.reason}")
+    checked = check(read.form, read.table)
+    if any(f.code is FindingCode.EMPTY_FORM for f in checked.findings):
+        return by_form[read.form.key], checked
+    found = tuple(origin_findings(read.form, read.origin, years=campaign_years(campaign)))
+    return by_form[read.form.key], replace(checked, findings=found + checked.findings)
+
+
+def campaign_years(campaign: Campaign) -> frozenset[int]:
+    """Return the years that a campaign's own papers may name."""
+    spanned = range(campaign.issued_on.year, campaign.closes_on.year + 1)
+    return frozenset((*spanned, *years_in(campaign.title)))
+
+
+def kind_problem(kind: FileKind) -> str:
+    """Return the sentence for a file that is of no use, by what it is."""
+    return wording.KIND_PROBLEM.get(kind, wording.PROBLEM["kind"])
+
+
+def _read(content: bytes, forms: list[Form]) -> WorkbookRead:
+    try:
+        return read_workbook(content, forms)
+    except UnreadableWorkbook as error:
+        problem = wording.PROBLEM[wording.UNREADABLE.get(error.cause, "unreadable")]
+        raise NotPlacedError(problem, f"unreadable workbook: {error.cause}: {error}") from error
+
+
+def _refuse_strangers(
+    session: Session, premises: Premises, campaign: Campaign, party: PartyRow, read: WorkbookRead
+) -> None:
+    """Refuse another campaign's workbook and another unit's: by the hidden marks, else by the name printed on it."""
+    token = read_token(read.token, premises.secret) if read.token else None
+    if read.campaign is not None and read.campaign != campaign.key:
+        raise NotPlacedError(
+            wording.PROBLEM["another_campaign"].format(campaign=campaign.title),
+            f"the workbook was made for campaign {read.campaign}",
+        )
+    if token is not None and token.number != party.id:
+        raise NotPlacedError(wording.PROBLEM["another_unit"], "the workbook bears another unit's token")
+    name = _unit_named(read.origin)
+    if token is None and name and name != party.name:
+        query = select(PartyRow.code).where(PartyRow.campaign_id == party.campaign_id, PartyRow.name == name)
+        if (code := session.scalar(query)) is not None:
+            raise NotPlacedError(wording.PROBLEM["another_unit"], f"the workbook names {code} as its unit")
+
+
+def _unit_named(origin: Origin | None) -> str:
+    if origin is None:
+        return ""
+    found = (UNIT.search(spot.text) for spot in origin.above)
+    return next((f[1].strip() for f in found if f), "")

@@ -1,0 +1,185 @@
+"""Every row of the staff queue has a verb: mails that came in, versions, queries, requests, calls, originals."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from definition.loading import LoadedCampaign
+from definition.models import Review
+from ledger.campaigns import find_party, mark_contact_bad
+from ledger.tables import CallRow, ContactRow, FindingRow, IntakeRow, MessageRow, ObligationRow
+from office.requests import ask_extension
+from rehearsal.clerk import Manner
+from rules.obligations import Standing
+from tests.cli.conftest import Door
+from tests.office.test_mailbook import launched
+from tests.office.test_office import KEY, Desk, act, local
+
+UNIT = "BH001"
+WHY = ("--grounds", "电话核实")
+
+
+@pytest.fixture
+def cast_reviewed(cast: LoadedCampaign) -> LoadedCampaign:
+    """Return the campaign with its 活动方案 reviewed by staff and its sealed original asked for."""
+    changed = tuple(
+        d.model_copy(update={"review": Review.STAFF, "original": True}) if d.key == "scheme" else d
+        for d in cast.campaign.deliverables
+    )
+    return replace(cast, campaign=cast.campaign.model_copy(update={"deliverables": changed}))
+
+
+@pytest.fixture
+def desk(cast_reviewed: LoadedCampaign, tmp_path: Path) -> Iterator[Desk]:
+    with launched(cast_reviewed, tmp_path, f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
+        opened.send(local(5, 27, 15))
+        yield opened
+
+
+def state_of(desk: Desk, number: int = 1) -> tuple[str, str]:
+    with desk.house.ledger.reading() as session:
+        row = session.get_one(IntakeRow, number)
+        return row.state, row.reason
+
+
+def stranger(desk: Desk, name: str = "扫描件.pdf", content: bytes = b"%PDF-1 stranger") -> None:
+    """Let somebody unknown send a file."""
+    desk.receive(local(6, 1), UNIT, name, content, sender="who@else.example", to="muster@office.example")
+
+
+def test_a_stranger_s_file_is_assigned_to_its_unit_which_gets_the_answer(door: Door, desk: Desk) -> None:
+    stranger(desk)
+    assert "nothing of in-1 could be taken in" in door("assign", "in-1", UNIT, *WHY)[2]
+    assert state_of(desk)[0] == "queued"
+    status, said, _ = door("assign", "in-1", UNIT, "--deliverable", "活动综合情况", *WHY)
+    assert status == 0
+    assert f"1 recorded for {UNIT}; in-1 is closed. The answer is planned:" in said
+    assert desk.standings(UNIT)["report"] is Standing.ACCEPTED
+    assert "in-1 " not in door("queue")[1]
+    assert "does not wait for a person any more" in door("assign", "in-1", UNIT, *WHY)[2]
+    desk.send(local(6, 1))
+    with desk.house.ledger.reading() as session:
+        receipt = session.scalars(select(MessageRow).where(MessageRow.notice == "receipt")).one()
+        assert (receipt.address, receipt.state) == ("duty@bureau.example", "sent")
+
+
+def test_a_document_that_names_nothing_is_assigned_after_its_unit_was_asked(door: Door, desk: Desk) -> None:
+    desk.receive(local(6, 1), UNIT, "扫描件.pdf", b"%PDF-1 text")
+    assert state_of(desk)[0] == "queued"
+    assert door("assign", "in-1", UNIT, "--deliverable", "report", *WHY)[0] == 0
+    assert desk.standings(UNIT)["report"] is Standing.ACCEPTED
+
+
+def test_a_stranger_is_answered_and_becomes_nobody_s_contact(door: Door, desk: Desk) -> None:
+    stranger(desk)
+    assert "in-1 is answered by mail" in door("answer", "in-1", "请用单位邮箱报送。")[1]
+    desk.send(local(6, 1))
+    with desk.house.ledger.reading() as session:
+        mail = session.scalars(select(MessageRow).where(MessageRow.notice == "answer")).one()
+        assert (mail.address, mail.state) == ("who@else.example", "sent")
+    shown = door("mail", str(mail.id))[1]
+    assert "请用单位邮箱报送。" in shown
+    assert state_of(desk) == ("done", f"answered by mail {mail.id}")
+    stranger(desk, "又一份.pdf", b"%PDF-2")
+    assert state_of(desk, 2) == ("queued", "no token and no known sender")
+
+
+def test_a_mail_that_asks_for_nothing_is_dismissed_with_grounds(door: Door, desk: Desk) -> None:
+    stranger(desk)
+    assert "say on what grounds" in door("dismiss", "in-1", "--grounds", " ")[2]
+    assert door("dismiss", "in-1", "--grounds", "广告")[0] == 0
+    assert state_of(desk) == ("done", "dismissed: 广告")
+
+
+def test_a_version_reviewed_by_staff_waits_and_is_accepted_returned_and_reopened(
+    door: Door, desk: Desk, tmp_path: Path
+) -> None:
+    desk.receive(local(6, 1), UNIT, "活动方案.pdf", b"%PDF-1 text")
+    assert desk.standings(UNIT)["scheme"] is Standing.SUBMITTED
+    listed = door("queue")[1]
+    assert "1 to be judged" in listed
+    status, _, _ = door("files", "1", "--to", str(tmp_path / "out"))
+    assert status == 0
+    assert (tmp_path / "out" / "1-1-活动方案.pdf").read_bytes() == b"%PDF-1 text"
+    assert "exists already" in door("files", "1", "--to", str(tmp_path / "out"))[2]
+    assert "is accepted; the receipt is planned" in door("accept", "1", *WHY)[1]
+    assert door("reopen", "1", "--grounds", "点错了")[0] == 0
+    assert desk.standings(UNIT)["scheme"] is Standing.SUBMITTED
+    assert "'soon' is no deadline" in door("return", "1", "缺少附表", "--due", "soon")[2]
+    assert "lies after the campaign's close" in door("return", "1", "缺少附表", "--due", "2020-07-11")[2]
+    assert "say on what grounds it is returned" in door("return", "1")[2]
+    assert desk.standings(UNIT)["scheme"] is Standing.SUBMITTED
+    assert "there is no submission 99" in door("accept", "99", *WHY)[2]
+
+
+def test_a_query_is_listed_with_its_proposal_and_confirmed(door: Door, desk: Desk) -> None:
+    desk.receive(local(6, 20), UNIT, "表.xlsx", desk.form_of(UNIT, "progress", Manner.ABOUT))
+    listed = door("findings", "--unit", UNIT)[1]
+    assert "约300人" in listed
+    assert "1 queries nobody has answered" in door("queue")[1]
+    with desk.house.ledger.reading() as session:
+        number = session.scalars(select(FindingRow.id).where(FindingRow.severity == "query")).one()
+    assert "answered with 300; submission 1 is accepted" in door("confirm", str(number), *WHY)[1]
+    assert "was answered before" in door("confirm", str(number), *WHY)[2]
+    assert "0 to be answered" in door("findings")[1]
+
+
+def test_versions_show_which_figures_changed(door: Door, desk: Desk) -> None:
+    desk.receive(local(6, 20), UNIT, "表.xlsx", desk.form_of(UNIT, "progress", seed=1))
+    desk.receive(local(6, 21), UNIT, "表.xlsx", desk.form_of(UNIT, "progress", seed=2))
+    shown = door("versions", UNIT, "附件4")[1]
+    assert "version 2: what changed" in shown
+    assert "2 versions" in shown
+    assert "no deliverable '附件9'" in door("versions", UNIT, "附件9")[2]
+
+
+def test_a_request_is_listed_granted_and_refused(door: Door, desk: Desk) -> None:
+    def ask(number: int) -> None:
+        with desk.house.ledger.writing() as session:
+            party = find_party(session, 1, UNIT)
+            mine = session.scalars(select(ObligationRow.id).where(ObligationRow.party_id == party.id)).all()
+            who = replace(act(local(5, 29)), actor=f"unit:{UNIT}")
+            ask_extension(session, desk.house, who, party, mine[number], until=date(2020, 7, 8), reason="人手不足")
+
+    ask(0)
+    ask(1)
+    listed = door("requests", KEY)[1]
+    assert "2 to be decided" in listed
+    assert "2020-07-08" in listed
+    assert "is refused; the unit is told" in door("refuse", "2", "--grounds", "请按时报送")[1]
+    assert "was decided before" in door("refuse", "2", "--grounds", "请按时报送")[2]
+    assert "there is no request 9" in door("grant", "9", *WHY)[2]
+
+
+def test_whom_no_mail_reaches_is_telephoned_and_the_contact_corrected(door: Door, desk: Desk) -> None:
+    with desk.house.ledger.writing() as session:
+        for contact in session.scalars(select(ContactRow).where(ContactRow.party_id == desk.party("BH036"))):
+            mark_contact_bad(session, act(local(5, 28)), contact, "refused: 550 5.1.1 no such user")
+    assert "022-1" in door("calls", KEY)[1]
+    assert door("call", "BH036", "--said", "王芳称明日报送", "--deliverable", "附件2")[0] == 0
+    assert "王芳称明日报送" in door("calls", KEY)[1]
+    with desk.house.ledger.reading() as session:
+        assert session.scalars(select(CallRow.obligation_id)).one() is not None
+    status, said, _ = door("contact", "BH036", "--email", "New@bureau.example", "--name", "王芳", *WHY)
+    assert status == 0
+    assert "new@bureau.example is the first liaison of BH036 from now on" in said
+    assert "0 to telephone" in door("calls", KEY)[1]
+    assert "already" in door("contact", "BH036", "--email", "new@bureau.example", *WHY)[2]
+    assert "is no e-mail address" in door("contact", "BH036", "--email", "nobody", *WHY)[2]
+
+
+def test_a_sealed_original_is_outstanding_until_it_is_received(door: Door, desk: Desk) -> None:
+    desk.receive(local(6, 1), UNIT, "活动方案.pdf", b"%PDF-1 text")
+    assert "1 outstanding" in door("originals", KEY)[1]
+    assert door("original", UNIT, "活动方案", "--received", "2020-06-03T10:00", *WHY)[0] == 0
+    assert "0 outstanding" in door("originals", KEY)[1]
+    assert "no sealed original is asked for" in door("original", UNIT, "附件2", "--received", "2020-06-03T10:00")[2]
+
+
+def test_a_unit_that_is_none_is_refused_in_a_sentence(door: Door) -> None:
+    assert "no unit 'XX' takes part" in door("versions", "XX", "plan")[2]
+    assert "all links of BH001" in door("revoke-links", UNIT, *WHY)[1]
