@@ -23,6 +23,7 @@ from office.premises import Premises
 from office.refusals import NotPossible
 from office.rulebook import Rulebook, rulebook_of
 from office.unit_own import NotYoursError
+from office.workbooks import open_ahead
 from portal.forms import BrokenFormError, Sent, read_form
 from portal.gate import FIELD, NoEntryError, Visit, admit, cookie_name, cookie_of, form_token, is_ours
 from portal.limits import Rate, TooLargeError
@@ -136,6 +137,8 @@ class Counter:
             return self._with_cookie(self._refuse("stale", sent, request=request, retry=retry), guest)
         if not self._posts.take(link):
             return self._refuse("too_often", sent, request=request)
+        for file in sent.files:
+            open_ahead(file.content)
         with self._holding_the_pen(), premises.ledger.writing() as session:
             shown = do(admit(session, premises, link, self._clock()), sent)
         return self._answer(guest, shown)
