@@ -206,8 +206,8 @@ def serve() -> None:
             beside: list[Companion] = [
                 poller_of(house, poll_s=config.imap_poll_s, say=told).poll,
                 intake_serving(house, collect, say=told, **every).serve,
-                keep_telling,
                 *portal_beside(),
+                keep_telling,
             ]
             return await stay_up(house, deliver, say=told, beside=beside, **every)
 

@@ -10,6 +10,8 @@ import json
 import os
 import subprocess
 import sys
+from collections import OrderedDict
+from hashlib import sha256
 from pathlib import Path
 from threading import BoundedSemaphore, Lock, Timer
 from typing import Any
@@ -19,6 +21,7 @@ from documents.child import HEAD, OPEN, SIZE, UNPACK
 from documents.opening import Cause, UnreadableWorkbook
 from documents.sheets import Book, from_plain
 
+OPENED_AHEAD = 32
 MAX_FILE = 30 * 1024 * 1024
 MAX_ANSWER = 120 * 1024 * 1024
 SERVED_AT_MOST = 500  # files, then a fresh process
@@ -113,9 +116,35 @@ class Sandbox:
         self._places = BoundedSemaphore(workers or max(2, min(8, os.cpu_count() or 2)))
         self._idle: list[_Worker] = []
         self._lock = Lock()
+        self._ahead: OrderedDict[bytes, Book | UnreadableWorkbook] = OrderedDict()
         self._pid = os.getpid()
 
+    def open_ahead(self, data: bytes) -> None:
+        """Open a workbook now that will be asked for soon, by somebody who then keeps others waiting."""
+        found: Book | UnreadableWorkbook
+        try:
+            found = self._open(data)
+        except UnreadableWorkbook as error:
+            found = error
+        with self._lock:
+            self._ahead[sha256(data).digest()] = found
+            while len(self._ahead) > OPENED_AHEAD:
+                self._ahead.popitem(last=False)
+
     def open_workbook(self, data: bytes) -> Book:
+        """Return a workbook, opened in a process of its own, now or ahead.
+
+        Raises:
+            UnreadableWorkbook: it cannot be opened, or takes more memory or time than a form may.
+
+        """
+        with self._lock:
+            found = self._ahead.pop(sha256(data).digest(), None) if self._ahead else None
+        if isinstance(found, UnreadableWorkbook):
+            raise found
+        return self._open(data) if found is None else found
+
+    def _open(self, data: bytes) -> Book:
         """Return what stands in a workbook.
 
         Raises:

@@ -64,7 +64,7 @@ class HandIn:
     subject: str = ""  # the new words of it: what the unit itself wrote
     entered_by: str = ""
     grounds: str = ""
-    deliverable: str = ""  # what unit or staff say it is, where they can say so; a form still tells by itself
+    deliverable: str = ""  # key: which it is, by the word of staff or the page; a form still tells by itself
     obligation_id: int | None = None  # the same, of one occurrence
     occasion: str = ""  # of the answer, where it is not the mail or upload itself
 

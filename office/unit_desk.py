@@ -8,15 +8,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from definition.models import Deliverable, DeliverableKind
-from ledger.facts import load_obligations
+from ledger.facts import RETURNED_BY_STAFF, load_obligations
 from ledger.tables import (
     AnswerRow,
     CampaignRow,
     CampaignState,
+    DecisionRow,
     DraftRow,
     FileRow,
     FindingRow,
     PartyRow,
+    RequestRow,
     SubmissionRow,
 )
 from office import wording
@@ -24,6 +26,7 @@ from office.answers import STATES, answer_text, finding_lines
 from office.composing import campaign_lines, contact_lines
 from office.letters import CampaignLines, ContactLines
 from office.premises import Premises
+from office.requests import requests_of
 from office.rulebook import Rulebook, rulebook_of
 from office.unit_own import NotYoursError
 from rules.obligations import Obligation, is_owed, standing
@@ -68,7 +71,7 @@ class VersionView:
     timely_text: str
     files: tuple[FileView, ...]
     findings: tuple[FindingView, ...]
-    grounds: str = ""
+    reasons: tuple[str, ...] = ()  # why staff returned it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +91,7 @@ class AffairView:
     has_draft: bool
     nil_allowed: bool
     dated: bool
+    asked_text: str = ""  # what was asked of the office for it, and waits
     versions: tuple[VersionView, ...] = ()
 
     @property
@@ -132,7 +136,8 @@ def desk_of(session: Session, premises: Premises, party: PartyRow, at: datetime)
     versions = _versions(session, premises, book, [ob.id for ob in obligations], {ob.id: ob.due for ob in obligations})
     drafts = set(session.scalars(select(DraftRow.obligation_id).where(DraftRow.obligation_id.in_(versions))))
     dated = sorted((ob.due, ob.id, ob) for ob in obligations if ob.due is not None)
-    affairs = [_affair(book, ob, versions[ob.id], drafts, at) for _, _, ob in dated]
+    asked = {r.obligation_id: r for r in requests_of(session, party) if r.decision_id is None}
+    affairs = [_affair(book, ob, versions[ob.id], drafts, at, asked.get(ob.id)) for _, _, ob in dated]
     affairs += [_voluntary(d, obligations, versions) for d in book.campaign.deliverables if _is_free(d)]
     return Desk(
         unit_name=party.name,
@@ -176,7 +181,12 @@ def _is_free(deliverable: Deliverable) -> bool:
 
 
 def _affair(
-    book: Rulebook, ob: Obligation, versions: tuple[VersionView, ...], drafts: set[int], at: datetime
+    book: Rulebook,
+    ob: Obligation,
+    versions: tuple[VersionView, ...],
+    drafts: set[int],
+    at: datetime,
+    asked: RequestRow | None,
 ) -> AffairView:
     deliverable = book.campaign.deliverable(ob.deliverable)
     open_ = is_owed(ob)
@@ -194,6 +204,7 @@ def _affair(
         has_draft=ob.id in drafts,
         nil_allowed=deliverable.nil_return and open_,
         dated=True,
+        asked_text=f"已申请延期至 {asked.wish.get('until', '')}，等待办公室处理" if asked is not None else "",
         versions=versions,
     )
 
@@ -236,6 +247,7 @@ def _versions(
     for one in submissions:
         latest.setdefault(one.obligation_id, one.id)
     findings = _findings(session, premises, numbers, {s.id for s in submissions if latest[s.obligation_id] == s.id})
+    returned = _reasons(session, ids)
     found: dict[int, tuple[VersionView, ...]] = dict.fromkeys(ids, ())
     for one in submissions:
         due = dues[one.obligation_id]
@@ -249,9 +261,20 @@ def _versions(
             timely_text="" if due is None else "按时" if one.received_at < due else "迟报",
             files=tuple(files[one.id]),
             findings=findings[one.id],
-            grounds=one.grounds,
+            reasons=returned.get(one.id, ()) if one.state == "returned" else (),
         )
         found[one.obligation_id] = (*found[one.obligation_id], view)
+    return found
+
+
+def _reasons(session: Session, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """Return why staff returned versions, the last word on each."""
+    query = select(DecisionRow).where(DecisionRow.obligation_id.in_(ids), DecisionRow.kind == RETURNED_BY_STAFF)
+    found: dict[int, tuple[str, ...]] = {}
+    for decision in session.scalars(query.order_by(DecisionRow.id)):
+        reasons = tuple(str(reason) for reason in decision.after.get("reasons", ()))
+        for number in decision.after.get("fallen", ()):
+            found[int(number)] = reasons or (decision.grounds,)
     return found
 
 

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from definition.models import Campaign, Deliverable
 from documents.reading import UnreadableWorkbook, WorkbookRead, read_workbook
-from documents.sniff import FileKind
+from documents.sandbox import SANDBOX
+from documents.sniff import FileKind, sniff
 from ledger.tables import PartyRow
 from mail.tokens import read_token
 from office import wording
@@ -49,6 +50,12 @@ def check_workbook(
         return by_form[read.form.key], checked
     found = tuple(origin_findings(read.form, read.origin, years=campaign_years(campaign)))
     return by_form[read.form.key], replace(checked, findings=found + checked.findings)
+
+
+def open_ahead(content: bytes) -> None:
+    """Open a file that may be a workbook before the ledger is held for it: others may write meanwhile."""
+    if sniff(content) is FileKind.XLSX:
+        SANDBOX.open_ahead(content)
 
 
 def campaign_years(campaign: Campaign) -> frozenset[int]:

@@ -5,7 +5,8 @@ from datetime import date
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from office.requests import CONTACT, ask_contact_change, ask_extension, requests_of
+from ledger.requests import CONTACT
+from office.requests import ask_contact_change, ask_extension, requests_of
 from office.review import confirm_finding
 from office.unit_desk import desk_of
 from office.unit_own import own_finding, own_obligation

@@ -5,10 +5,12 @@ received: then nothing was, as all is written in one transaction.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from threading import Lock
 from typing import Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -21,6 +23,7 @@ from office.premises import Premises
 from office.refusals import NotPossible
 from office.rulebook import Rulebook, rulebook_of
 from office.unit_own import NotYoursError
+from office.workbooks import open_ahead
 from portal.forms import BrokenFormError, Sent, read_form
 from portal.gate import FIELD, NoEntryError, Visit, admit, cookie_name, cookie_of, form_token, is_ours
 from portal.limits import Rate, TooLargeError
@@ -32,6 +35,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Show = Callable[[Visit], Shown]
 Do = Callable[[Visit, Sent], Shown]
+PEN_S = 30  # as long as the ledger itself waits for a lock
 COOKIE_S = 12 * 3600
 
 
@@ -57,6 +61,7 @@ class Counter:
         self.rules = rules
         self.pages = pages
         self._threads = CapacityLimiter(rules.threads)
+        self._pen = Lock()
         self._posts = Rate(rules.posts_per_minute)
         self._requests = Rate(rules.requests_per_minute)
         self._bad_links = Rate(rules.bad_links_per_minute)
@@ -132,9 +137,21 @@ class Counter:
             return self._with_cookie(self._refuse("stale", sent, request=request, retry=retry), guest)
         if not self._posts.take(link):
             return self._refuse("too_often", sent, request=request)
-        with premises.ledger.writing() as session:
+        for file in sent.files:
+            open_ahead(file.content)
+        with self._holding_the_pen(), premises.ledger.writing() as session:
             shown = do(admit(session, premises, link, self._clock()), sent)
         return self._answer(guest, shown)
+
+    @contextmanager
+    def _holding_the_pen(self) -> Iterator[None]:
+        """Let one of ours write at a time: a SQLite that several ask at once lets them try again and again."""
+        if not self._pen.acquire(timeout=PEN_S):
+            raise TimeoutError("others of the portal wrote for too long")
+        try:
+            yield
+        finally:
+            self._pen.release()
 
     def _answer(self, guest: _Guest, shown: Shown) -> Response:
         base = f"/u/{guest.link}"

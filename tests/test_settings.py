@@ -120,3 +120,22 @@ def test_an_unencrypted_relay_elsewhere_is_refused() -> None:
 def test_a_placeholder_secret_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match="MUSTER_SIGNING_SECRET is not set"):
         _ = Settings(signing_secret=secret).secret
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://report.office.gov", "use https"),
+        ("https://office.gov/report", "leave the path out"),
+        ("report.office.gov", "write it like"),
+        ("https://report.office.gov?x=1", "write it like"),
+    ],
+)
+def test_a_portal_s_address_that_would_not_do_is_refused(url: str, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Settings(portal_url=url)
+
+
+@pytest.mark.parametrize("url", ["https://report.office.gov", "https://report.office.gov/", "http://127.0.0.1:8420"])
+def test_a_portal_s_address_that_does_is_taken(url: str) -> None:
+    assert Settings(portal_url=url).portal_url == url

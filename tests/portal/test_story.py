@@ -4,8 +4,10 @@ import random
 
 from sqlalchemy import func, select
 
+from ledger.acts import Act
 from ledger.tables import DraftRow, FigureRow, FileRow, MessageRow, RequestRow, SubmissionRow
 from office.composing import empty_form
+from office.review import return_to_unit
 from rehearsal.clerk import Manner, fill_form
 from tests.portal.conftest import KEY, Clerk, Office, local
 
@@ -189,3 +191,17 @@ async def test_nothing_to_report_is_said_with_a_tick_and_once(office: Office, cl
     await clerk.open(f"{desk}/o/{other}")
     await clerk.send(f"{desk}/o/{other}/nil", {"sure": "1"})
     assert clerk.page.status_code == 409
+
+
+async def test_what_staff_returned_says_why_and_what_was_asked_waits_in_sight(office: Office, clerk: Clerk) -> None:
+    desk, number = office.link(), office.obligation("report")
+    await clerk.open(f"{desk}/o/{number}")
+    await clerk.upload(f"{desk}/o/{number}/upload", ("综合情况.pdf", b"%PDF-1"))
+    with office.house.ledger.writing() as session:
+        staff = Act(actor="staff:li", as_of=office.now, wall=office.now)
+        return_to_unit(session, office.house, staff, 1, reasons=["缺少第三部分", "未盖章"])
+    page = await clerk.open(f"{desk}/o/{number}")
+    assert "退回原因：</strong>缺少第三部分；未盖章" in page
+    assert page.index("退回原因") < page.index("上传 Word")
+    await clerk.send(f"{desk}/o/{number}/extension", {"until": "2020-07-03", "reason": "补材料"})
+    assert "已申请延期至 2020-07-03，等待办公室处理" in clerk.text
