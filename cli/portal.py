@@ -35,6 +35,7 @@ def portal(*, host: str | None = None, port: int | None = None) -> None:
 
 def portal_app() -> "FastAPI":
     """Return the portal over the premises that settings name."""
+    from documents.sandbox import SANDBOX  # noqa: PLC0415
     from portal.app import create_app  # noqa: PLC0415
     from portal.rules import MIB, PortalRules  # noqa: PLC0415
     from settings import settings  # noqa: PLC0415
@@ -46,6 +47,7 @@ def portal_app() -> "FastAPI":
         max_files=config.portal_max_files,
         secure=config.portal_url.startswith("https://"),
     )
+    SANDBOX.warm()  # so that the first upload does not wait for a reading process
     return create_app(premises, partial(datetime.now, UTC), rules)
 
 
