@@ -81,7 +81,8 @@ def hand_in(campaign: str, unit: str, *files: Path, received: str, grounds: str,
         channel: phone, paper or person.
 
     """
-    from office.handin import IncomingFile, hand_in_on_behalf  # noqa: PLC0415
+    from office.destination import IncomingFile  # noqa: PLC0415
+    from office.handin import hand_in_on_behalf  # noqa: PLC0415
 
     if channel not in ("phone", "paper", "person"):
         raise Refused(f"channel {channel!r}; use phone, paper or person")

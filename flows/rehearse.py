@@ -11,7 +11,8 @@ from deployments.stage import JOINS_AFTER_DAYS, Stage
 from flows.running import run_step
 from ledger.acts import Act
 from office.accounts import Accounts, accounts_of
-from office.handin import IncomingFile, hand_in_on_behalf
+from office.destination import IncomingFile
+from office.handin import hand_in_on_behalf
 from office.launching import join_unit
 from office.queue import ambiguous_mails
 from rehearsal.recount import read_lines, recount

@@ -31,7 +31,8 @@ from mail.parsing import IncomingMail, is_auto_reply, parse_mail
 from office import wording
 from office.bounces import returned_mail, settle_unknown_bounce, take_bounce
 from office.courtesy import acknowledge, said_the_same
-from office.handin import HandIn, IncomingFile, take_in
+from office.destination import HandIn, IncomingFile
+from office.handin import take_in
 from office.matching import RETURNED_ID, Match, find_sender
 from office.nil import hand_in_nil, which_nil
 from office.pending import Pending, documents_asked_about, plan_answer, subjects_to

@@ -28,7 +28,8 @@ from ledger.tables import (
     SubmissionRow,
 )
 from office import wording
-from office.handin import TakenIn, obligation_for, reviewed
+from office.destination import obligation_for
+from office.handin import TakenIn, reviewed
 from office.premises import Premises
 from office.rulebook import rulebook_of
 from office.workbooks import NotPlacedError

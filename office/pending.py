@@ -9,7 +9,7 @@ from definition.models import DeliverableKind
 from ledger.acts import Act
 from ledger.outbox import NewMessage, plan_messages
 from ledger.tables import CampaignRow, FileRow, IntakeRow, IntakeState, MessageRow, PartyRow
-from office.handin import DOCUMENTS, IncomingFile
+from office.destination import DOCUMENTS, IncomingFile
 from office.premises import Premises
 from office.rulebook import rulebook_of
 from rules.subjects import named_in

@@ -20,7 +20,8 @@ from ledger.tables import (
     PartyRow,
 )
 from mail.parsing import parse_mail
-from office.handin import HandIn, IncomingFile, TakenIn, take_in
+from office.destination import HandIn, IncomingFile
+from office.handin import TakenIn, take_in
 from office.incoming import find_incoming, number_of
 from office.pending import subjects_to
 from office.premises import Premises

@@ -10,7 +10,8 @@ from ledger.acts import Act
 from ledger.campaigns import written
 from ledger.submissions import settle
 from ledger.tables import IntakeKind, IntakeRow, IntakeState, ObligationRow, PartyRow
-from office.handin import HandIn, IncomingFile, TakenIn, take_in
+from office.destination import HandIn, IncomingFile
+from office.handin import TakenIn, take_in
 from office.nil import hand_in_nil
 from office.premises import Premises
 from office.refusals import NotPossible

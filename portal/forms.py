@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from ledger.submissions import keepable
-from office.handin import IncomingFile
+from office.destination import IncomingFile
 from portal.gate import FIELD
 from portal.rules import PortalRules
 

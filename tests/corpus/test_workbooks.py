@@ -16,7 +16,7 @@ from ledger.engine import Ledger
 from ledger.files import FileStore
 from ledger.tables import IntakeRow
 from office import wording
-from office.handin import HandIn, IncomingFile, _place
+from office.destination import HandIn, IncomingFile, place
 from office.launching import launch_campaign
 from office.premises import Premises
 from office.rulebook import open_book
@@ -57,7 +57,7 @@ def judged(session: Session, premises: Premises, case: Case) -> tuple[list[str],
     file = IncomingFile(name=case.file_name, content=case.make())
     hand_in = HandIn(party=own, channel="mail", received_at=AT, files=(file,), intake=IntakeRow())
     try:
-        placed = _place(session, premises, book.campaign, hand_in, file)
+        placed = place(session, premises, book.campaign, hand_in, file)
     except NotPlacedError as error:
         return [], error.problem if error.reason else "no reason for staff"
     found = placed.checked.findings if placed.checked else ()

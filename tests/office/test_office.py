@@ -23,7 +23,8 @@ from mail.maildir import deliver
 from mail.smtp import Outcome
 from mail.tokens import sign
 from office.consolidation import consolidate_campaign
-from office.handin import IncomingFile, TakenIn, hand_in_on_behalf, take_in
+from office.destination import IncomingFile
+from office.handin import TakenIn, hand_in_on_behalf, take_in
 from office.intake import Collected, drain_intake, fetch_mail
 from office.launching import join_unit, launch_campaign
 from office.outbox import Delivered, claim_shard, commit_group, repair

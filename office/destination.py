@@ -1,0 +1,160 @@
+"""Where a file belongs: the deliverable it answers, and the obligation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from sqlalchemy.orm import Session
+
+from definition.models import Campaign, Deliverable, DeliverableKind
+from documents.sniff import FileKind, sniff
+from ledger.acts import Act
+from ledger.campaigns import NewObligation, freeze_obligations
+from ledger.facts import load_obligations
+from ledger.tables import IntakeRow, ObligationRow, PartyRow
+from office import wording
+from office.premises import Premises
+from office.workbooks import NotPlacedError, check_workbook, kind_problem
+from rules.forms import Checked
+from rules.obligations import Obligation, SubmissionState, is_owed
+from rules.subjects import named_in
+
+TNEF = b"\x78\x9f\x3e\x22"  # winmail.dat
+DOCUMENTS = frozenset({FileKind.DOCX, FileKind.PDF})
+MATERIALS = frozenset({FileKind.JPEG, FileKind.PNG, FileKind.GIF, FileKind.MP4})
+ACCEPTED_AS = {DeliverableKind.DOCUMENT: DOCUMENTS, DeliverableKind.FREE: DOCUMENTS | MATERIALS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncomingFile:
+    """A file as a unit gave it."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandIn:
+    """What came from one unit at one moment."""
+
+    party: PartyRow
+    channel: str
+    received_at: datetime
+    files: tuple[IncomingFile, ...]
+    intake: IntakeRow
+    subject: str = ""  # the new words of it: what the unit itself wrote
+    entered_by: str = ""
+    grounds: str = ""
+    deliverable: str = ""  # key: which it is, by the word of staff or the page; a form still tells by itself
+    obligation_id: int | None = None  # the same, of one occurrence
+    occasion: str = ""  # of the answer, where it is not the mail or upload itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """A file that belongs to a deliverable, with what was read in it."""
+
+    deliverable: Deliverable
+    state: SubmissionState
+    checked: Checked | None = None
+
+
+def place(session: Session, premises: Premises, campaign: Campaign, hand_in: HandIn, file: IncomingFile) -> Placed:
+    """Find the deliverable a file belongs to, and check it.
+
+    Raises:
+        NotPlacedError: it belongs to none that can be told.
+
+    """
+    kind = sniff(file.content)
+    if kind is FileKind.XLSX:
+        return _place_workbook(session, premises, campaign, hand_in.party, file.content)
+    named = campaign.deliverable(hand_in.deliverable) if hand_in.deliverable else None
+    if named is not None:
+        if kind in ACCEPTED_AS.get(named.kind, ()):
+            return Placed(deliverable=named, state=SubmissionState.ACCEPTED)
+        raise NotPlacedError(kind_problem(kind), f"a file of kind {kind} is no {named.key}")
+    _refuse_picture_of_form(campaign, file.name)
+    if kind in DOCUMENTS:
+        deliverable = _which_document(session, campaign, hand_in, file.name)
+        return Placed(deliverable=deliverable, state=SubmissionState.ACCEPTED)
+    if file.content.startswith(TNEF):
+        raise NotPlacedError(wording.PROBLEM["winmail"], "attachments packed by Outlook as winmail.dat")
+    free = [d for d in campaign.deliverables if d.kind is DeliverableKind.FREE]
+    if kind in MATERIALS and free:
+        return Placed(deliverable=free[0], state=SubmissionState.ACCEPTED)
+    raise NotPlacedError(kind_problem(kind), f"a file of kind {kind} answers no deliverable")
+
+
+def _refuse_picture_of_form(campaign: Campaign, file_name: str) -> None:
+    """Refuse the scan or photograph of a form: nobody can add it up."""
+    for deliverable in campaign.deliverables:
+        if deliverable.kind is DeliverableKind.FORM and deliverable.title in file_name:
+            problem = wording.PROBLEM["picture_of_form"].format(title=deliverable.title)
+            raise NotPlacedError(problem, f"{deliverable.key} came as a picture or text, not as a workbook")
+
+
+def _place_workbook(
+    session: Session, premises: Premises, campaign: Campaign, party: PartyRow, content: bytes
+) -> Placed:
+    deliverable, checked = check_workbook(session, premises, campaign, party, content)
+    if checked.must_correct:
+        state = SubmissionState.RETURNED
+    else:
+        state = SubmissionState.QUERIED if checked.queried else SubmissionState.ACCEPTED
+    return Placed(deliverable=deliverable, state=state, checked=checked)
+
+
+def _which_document(session: Session, campaign: Campaign, hand_in: HandIn, file_name: str) -> Deliverable:
+    """Return the document deliverable that a file names, or the only one the unit still owes."""
+    documents = [d for d in campaign.deliverables if d.kind is DeliverableKind.DOCUMENT]
+    for text in (file_name, hand_in.subject):
+        named = named_in(text, [(d.key, (d.title, d.label)) for d in documents])
+        if len(named) == 1:
+            return campaign.deliverable(named[0])
+    owed = {
+        o.deliverable
+        for o in load_obligations(session, hand_in.party.campaign_id, party_ids=[hand_in.party.id])
+        if is_owed(o)
+    }
+    open_ones = [d for d in documents if d.key in owed]
+    if len(open_ones) == 1:
+        return open_ones[0]
+    names = "、".join(f"《{d.title}》" for d in open_ones or documents)
+    raise NotPlacedError(
+        wording.PROBLEM["which_document"].format(names=names),
+        "the document names none of several open deliverables",
+    )
+
+
+def obligation_for(
+    session: Session, act: Act, party: PartyRow, deliverable: Deliverable, named: int | None = None
+) -> ObligationRow:
+    """Return the obligation that a hand-in answers: the earliest still owed, else the last (a correction).
+
+    Voluntary materials make an obligation of their own for each hand-in. Where the unit named one, it is that one.
+    """
+    if deliverable.kind is DeliverableKind.FREE:
+        new = NewObligation(
+            party_id=party.id,
+            deliverable=deliverable.key,
+            occurrence=f"item:{uuid4().hex[:12]}",
+            due=None,
+            chase_from=act.as_of,
+        )
+        return freeze_obligations(session, act, party.campaign_id, [new])[0]
+    mine = [
+        o
+        for o in load_obligations(session, party.campaign_id, party_ids=[party.id])
+        if o.deliverable == deliverable.key
+    ]
+    if not mine:
+        raise NotPlacedError(wording.PROBLEM["not_owed"], f"{party.code} does not owe {deliverable.key}")
+    chosen = next((o for o in mine if o.id == named), None) or _answered(mine)
+    return session.get_one(ObligationRow, chosen.id)
+
+
+def _answered(obligations: Sequence[Obligation]) -> Obligation:
+    by_due = sorted(obligations, key=lambda o: (o.due is None, o.due))
+    return next((o for o in by_due if is_owed(o)), by_due[-1])
