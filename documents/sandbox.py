@@ -22,6 +22,7 @@ from documents.opening import Cause, UnreadableWorkbook
 from documents.sheets import Book, from_plain
 
 OPENED_AHEAD = 32
+UNPACKED_AHEAD = 2  # they may be large
 MAX_FILE = 30 * 1024 * 1024
 MAX_ANSWER = 120 * 1024 * 1024
 SERVED_AT_MOST = 500  # files, then a fresh process
@@ -117,6 +118,7 @@ class Sandbox:
         self._idle: list[_Worker] = []
         self._lock = Lock()
         self._ahead: OrderedDict[bytes, Book | UnreadableWorkbook] = OrderedDict()
+        self._unpacked: OrderedDict[bytes, tuple[Packed, ...]] = OrderedDict()
         self._pid = os.getpid()
 
     def open_ahead(self, data: bytes) -> None:
@@ -160,8 +162,26 @@ class Sandbox:
             UnreadableWorkbook: it cannot be opened, or takes more memory or time than a hand-in may.
 
         """
+        with self._lock:
+            found = self._unpacked.pop(sha256(data).digest(), None) if self._unpacked else None
+        if found is not None:
+            return found
         files = self._ask(UNPACK, data)["files"]
         return tuple(Packed(name=str(name), content=base64.b64decode(content)) for name, content in files)
+
+    def unpack_ahead(self, data: bytes) -> tuple[Packed, ...]:
+        """Return the files of a .zip that will be asked for again soon, by somebody who then keeps others waiting.
+
+        Raises:
+            UnreadableWorkbook: as :meth:`unpack` has it.
+
+        """
+        files = self.unpack(data)
+        with self._lock:
+            self._unpacked[sha256(data).digest()] = files
+            while len(self._unpacked) > UNPACKED_AHEAD:
+                self._unpacked.popitem(last=False)
+        return files
 
     def warm(self) -> None:
         """Start a process now, so that the first unit does not wait for it."""

@@ -1,12 +1,11 @@
 """Intake: mails become rows, rows find their unit; what nobody can place waits for a person, never dropped."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
@@ -33,6 +32,7 @@ from office.bounces import returned_mail, settle_unknown_bounce, take_bounce
 from office.courtesy import acknowledge, said_the_same
 from office.destination import HandIn, IncomingFile
 from office.handin import take_in
+from office.looking_ahead import look_ahead
 from office.matching import RETURNED_ID, Match, find_sender
 from office.nil import hand_in_nil, which_nil
 from office.pending import Pending, documents_asked_about, plan_answer, subjects_to
@@ -160,27 +160,28 @@ def _record_intake(session: Session, premises: Premises, act: Act, raw: bytes, k
 
 
 def drain_intake(premises: Premises, act: Act, campaign: str) -> Collected:
-    """Look at every mail of a campaign that waits: record, answer, or queue it. A few to a transaction."""
+    """Look at every mail of a campaign that waits: record, answer, or queue it. A transaction each.
+
+    What takes long, parsing and opening what is attached, is done before the ledger's one pen is taken.
+    """
     mails: Counter[str] = Counter()
     answers: Counter[str] = Counter()
     while True:
-        with premises.ledger.writing() as session:
-            of_campaign = find_campaign(session, campaign)
-            rows = waiting_intake(session, of_campaign.id, BATCH)
-            _at_hand = [of_campaign, *_parties_of(session, rows)]  # a session forgets rows that nobody holds
-            for row in rows:
+        with premises.ledger.reading() as session:
+            rows = waiting_intake(session, find_campaign(session, campaign).id, BATCH)
+            waiting = [(row.id, row.raw_sha256) for row in rows]
+        for row_id, raw_sha256 in waiting:
+            look_ahead(premises, raw_sha256)
+            with premises.ledger.writing() as session:
+                row = session.get_one(IntakeRow, row_id)
+                if row.state != IntakeState.WAITING:
+                    continue  # another run was faster
                 notice = _handle_safely(session, premises, act, row)
                 mails[row.kind] += 1
                 if notice:
                     answers[notice] += 1
-        if not rows:
+        if not waiting:
             return Collected(mails=mails, answers=answers)
-
-
-def _parties_of(session: Session, rows: Sequence[IntakeRow]) -> Sequence[PartyRow]:
-    """Return the parties that mails are of, in one query."""
-    ids = {row.party_id for row in rows if row.party_id is not None}
-    return session.scalars(select(PartyRow).where(PartyRow.id.in_(ids))).all()
 
 
 def _handle_safely(session: Session, premises: Premises, act: Act, row: IntakeRow) -> str | None:
