@@ -29,6 +29,7 @@ for command in (
     mails.mail,
     delivery.serve,
     portal.portal,
+    portal.link,
     delivery.hold,
     delivery.release,
     delivery.lanes,

@@ -27,14 +27,15 @@ def when_answer_leaves(session: "Session", house: "Premises", campaign: str) -> 
     """Say when a campaign's mail to a unit leaves, before anybody looks to which address it goes."""
     from office.fence import is_open  # noqa: PLC0415
 
-    return _when(campaign, behind_the_fence=not is_open(session, house, campaign))
+    but = ", but for addresses on MUSTER_ALLOW_LIST" if house.allow_list else ""
+    return _when(campaign, behind_the_fence=not is_open(session, house, campaign), but=but)
 
 
-def _when(campaign: str, *, behind_the_fence: bool) -> str:
+def _when(campaign: str, *, behind_the_fence: bool, but: str = "") -> str:
     leaves = f"it leaves with `muster run deliver {campaign}`, or by itself where `muster serve` runs"
     if not behind_the_fence:
         return leaves
-    return f"it stays behind the fence until {go_live_command(campaign)} opens it; from then on {leaves}"
+    return f"it stays behind the fence{but} until {go_live_command(campaign)} opens it; from then on {leaves}"
 
 
 def fence_line(campaign: str, count: int) -> str:

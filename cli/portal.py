@@ -2,10 +2,14 @@
 
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from cli.desk import Refused, premises
+from cyclopts import Parameter, validators
+
+from cli.desk import Refused, act, premises
 from cli.showing import say
+
+Days = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=400))]
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -31,6 +35,26 @@ def portal(*, host: str | None = None, port: int | None = None) -> None:
     app = portal_app()
     say(f"units' pages on {host}:{port}, reached as {config.portal_url}; Ctrl-C ends")
     run_alone(app, host=host, port=port, proxies=config.portal_proxies)
+
+
+def link(unit: str, *, campaign: str | None = None, days: Days = 14) -> None:
+    """Print a link to a unit's page, to pass on by telephone or to try the page with. Who has it may hand in for it.
+
+    Args:
+        unit: the unit's code.
+        campaign: the campaign's key, where a unit takes part in several.
+        days: how long it holds.
+
+    """
+    from office.links import link_for_days  # noqa: PLC0415
+    from office.units import find_unit  # noqa: PLC0415
+
+    house = premises()
+    if not house.portal_url:
+        raise Refused("MUSTER_PORTAL_URL is not set: there is no page to link to; see docs/how-to/run-the-portal.md")
+    with house.ledger.writing() as session:
+        address = link_for_days(session, house, act(), find_unit(session, unit, campaign), days)
+    say(f"{address}\nholds for {days} days, or until `muster revoke-links {unit}`")
 
 
 def portal_app() -> "FastAPI":

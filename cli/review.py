@@ -21,10 +21,13 @@ def findings(*, unit: str | None = None) -> None:
         unit: only those of a unit, by its code.
 
     """
+    from office.units import find_unit  # noqa: PLC0415
     from office.worklists import open_findings  # noqa: PLC0415
 
     house = premises()
     with house.ledger.reading() as session:
+        if unit is not None:
+            find_unit(session, unit)  # a code mistyped would look like nothing to do
         rows = open_findings(session, house, unit)
     table(("id", "unit", "material (submission)", "place", "field", "what", "proposed"), rows, title="queries")
     say(f"{len(rows)} to be answered: `muster confirm ID [--value V] --grounds …`")

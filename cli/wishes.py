@@ -114,7 +114,7 @@ def revoke_links(unit: str, *, grounds: str, campaign: str | None = None) -> Non
 
     with premises().ledger.writing() as session:
         revoke(session, act(), find_unit(session, unit, campaign), grounds)
-    say(f"all links of {unit} given out so far are invalid")
+    say(f"all links of {unit} given out so far are invalid; `muster link {unit}` prints a new one to pass on")
 
 
 def calls(campaign: str) -> None:

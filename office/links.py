@@ -6,7 +6,9 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
-from ledger.tables import CampaignRow, PartyRow
+from ledger import audit
+from ledger.acts import Act
+from ledger.tables import CampaignRow, PartyKind, PartyRow
 from mail.links import Link, read_link_text, sign_link
 from office.premises import Premises
 from office.rulebook import Rulebook
@@ -41,6 +43,22 @@ def portal_link(premises: Premises, book: Rulebook, party_id: int, epoch: int) -
     if not premises.portal_url:
         return ""
     return f"{premises.portal_url.rstrip('/')}/u/{link_text(premises, book, party_id, epoch)}"
+
+
+def link_for_days(session: Session, premises: Premises, act: Act, party: PartyRow, days: int) -> str:
+    """Return a link that staff pass on themselves; it holds for so many days from now. Put on record.
+
+    Raises:
+        ValueError: the party is no unit that takes part.
+
+    """
+    if party.kind != PartyKind.UNIT or party.left_at is not None:
+        raise ValueError(f"{party.code} is no unit that takes part: it has no page")
+    expires = act.wall + timedelta(days=days)
+    text = sign_link(Link(party_id=party.id, epoch=party.link_epoch, expires=expires), premises.secret)
+    detail = {"expires": expires.isoformat(timespec="seconds")}
+    audit.append(session, act, "link.given_out", detail, campaign_id=party.campaign_id, party_id=party.id)
+    return f"{premises.portal_url.rstrip('/')}/u/{text}"
 
 
 def open_link(session: Session, premises: Premises, text: str, at: datetime) -> Opened:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from definition.loading import LoadedCampaign
 from definition.models import Review
 from ledger.campaigns import find_party, mark_contact_bad
 from ledger.tables import CallRow, ContactRow, FindingRow, IntakeRow, MessageRow, ObligationRow
+from office.links import LinkState, open_link
 from office.requests import ask_extension
 from rehearsal.clerk import Manner
 from rules.obligations import Standing
@@ -183,3 +184,20 @@ def test_a_sealed_original_is_outstanding_until_it_is_received(door: Door, desk:
 def test_a_unit_that_is_none_is_refused_in_a_sentence(door: Door) -> None:
     assert "no unit 'XX' takes part" in door("versions", "XX", "plan")[2]
     assert "all links of BH001" in door("revoke-links", UNIT, *WHY)[1]
+
+
+def test_a_link_is_given_out_for_some_days_and_only_where_there_is_a_page(
+    door: Door, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "MUSTER_PORTAL_URL is not set" in door("link", UNIT)[2]
+    monkeypatch.setattr("cli.portal.premises", lambda: replace(desk.house, portal_url="https://pages.example"))
+    status, said, _ = door("link", UNIT, "--days", "3")
+    assert status == 0
+    assert "holds for 3 days" in said
+    text = said.partition("/u/")[2].split()[0]
+    with desk.house.ledger.reading() as session:
+        now = datetime.now(UTC)
+        assert open_link(session, desk.house, text, now + timedelta(days=2.9)).state is LinkState.VALID
+        assert open_link(session, desk.house, text, now + timedelta(days=3.1)).state is LinkState.EXPIRED
+    assert "no unit 'BH999'" in door("link", "BH999")[2]
+    assert "no unit 'bh001'" in door("findings", "--unit", "bh001")[2]
