@@ -1,5 +1,6 @@
 """Review: queries are answered, staff accept, return and reopen; a return is chased anew, and the unit is told."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -32,6 +33,7 @@ from office.mailbook import bytes_of
 from office.refusals import NotPossible
 from office.review import accept, confirm_finding, reopen, return_to_unit, revoke_links
 from rehearsal.clerk import Manner
+from rules.forms import HEAD_ROW
 from rules.obligations import Standing, is_on_time, standing
 from rules.timetable import StepKind
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
@@ -115,6 +117,43 @@ def test_a_value_that_the_form_does_not_allow_is_refused_in_words_for_the_unit(d
         confirm(desk, finding, number=number)
     assert refused.value.for_unit.startswith("这个数不符合填报要求：")
     assert desk.standings(UNIT)["progress"] is Standing.QUERIED
+
+
+def put(desk: Desk, day: int, **values: object) -> dict[str, int]:
+    """Let a unit hand in 附件4 with values of ours in the rows named, and return its queries by row."""
+    book = openpyxl.load_workbook(io.BytesIO(desk.form_of(UNIT, "progress")))
+    form = desk.book.campaign.form_of(desk.book.campaign.deliverable("progress"))
+    assert form is not None
+    places = {r.key: f"E{n}" for n, r in enumerate(form.rows, HEAD_ROW + 1)}
+    for row, value in values.items():
+        book.worksheets[0][places[row]] = value
+    buffer = io.BytesIO()
+    book.save(buffer)
+    desk.receive(local(6, day), UNIT, "表.xlsx", buffer.getvalue())
+    with desk.house.ledger.reading() as session:
+        last = select(SubmissionRow.id).order_by(SubmissionRow.id.desc()).limit(1).scalar_subquery()
+        found = session.scalars(select(FindingRow).where(FindingRow.submission_id == last)).all()
+        return {f.row: f.id for f in found if f.severity == "query"}
+
+
+def test_an_answer_that_contradicts_another_number_is_refused_with_that_check_s_sentence(desk: Desk) -> None:
+    queries = put(desk, 20, hazards_found="约300", hazards_fixed=250)
+    with pytest.raises(NotPossible) as refused:
+        confirm(desk, queries["hazards_found"], number=100)
+    assert "250" in refused.value.for_unit
+    assert "大于" in refused.value.for_unit
+    assert desk.standings(UNIT)["progress"] is Standing.QUERIED
+    confirm(desk, queries["hazards_found"], number=250)
+    assert desk.standings(UNIT)["progress"] is Standing.ACCEPTED
+
+
+def test_what_contradicted_before_is_answered_by_a_number_that_fits_and_stops_no_other_answer(desk: Desk) -> None:
+    queries = put(desk, 20, hazards_found=10, hazards_fixed=20, launch_sessions="约30")
+    confirm(desk, queries["launch_sessions"], number=31)
+    with pytest.raises(NotPossible):
+        confirm(desk, queries["hazards_fixed"], number=11)
+    confirm(desk, queries["hazards_fixed"], number=9)
+    assert desk.standings(UNIT)["progress"] is Standing.ACCEPTED
 
 
 def test_no_unit_answers_for_another_nor_twice_nor_on_a_version_that_was_replaced(desk: Desk) -> None:
