@@ -33,7 +33,7 @@ from office.mailbook import bytes_of
 from office.refusals import NotPossible
 from office.review import accept, confirm_finding, reopen, return_to_unit, revoke_links
 from rehearsal.clerk import Manner
-from rules.forms import HEAD_ROW
+from rules.forms import HEAD_ROW, FieldType, type_at
 from rules.obligations import Standing, is_on_time, standing
 from rules.timetable import StepKind
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
@@ -119,7 +119,7 @@ def test_a_value_that_the_form_does_not_allow_is_refused_in_words_for_the_unit(d
     assert desk.standings(UNIT)["progress"] is Standing.QUERIED
 
 
-def put(desk: Desk, day: int, **values: object) -> dict[str, int]:
+def put(desk: Desk, day: int, row_taken_out: str = "", **values: object) -> dict[str, int]:
     """Let a unit hand in 附件4 with values of ours in the rows named, and return its queries by row."""
     book = openpyxl.load_workbook(io.BytesIO(desk.form_of(UNIT, "progress")))
     form = desk.book.campaign.form_of(desk.book.campaign.deliverable("progress"))
@@ -127,6 +127,8 @@ def put(desk: Desk, day: int, **values: object) -> dict[str, int]:
     places = {r.key: f"E{n}" for n, r in enumerate(form.rows, HEAD_ROW + 1)}
     for row, value in values.items():
         book.worksheets[0][places[row]] = value
+    if row_taken_out:
+        book.worksheets[0].delete_rows(int(places[row_taken_out][1:]))
     buffer = io.BytesIO()
     book.save(buffer)
     desk.receive(local(6, day), UNIT, "表.xlsx", buffer.getvalue())
@@ -321,3 +323,32 @@ def test_a_confirmed_value_is_counted_and_named_no_longer_as_queried(desk: Desk)
     cells = [str(c) for sheet in openpyxl.load_workbook(path) for row in sheet.iter_rows(values_only=True) for c in row]
     assert "300" in cells
     assert "约300人" not in cells
+
+
+def test_what_staff_accept_all_the_same_is_named_where_it_is_not_counted(desk: Desk) -> None:
+    put(desk, 20, launch_people="若干", launch_sessions="约30", training_people=-5)
+    with desk.house.ledger.writing() as session:
+        accept(session, desk.house, as_actor(STAFF), 1, "电话核实无误")
+        consolidate_campaign(session, desk.house, as_actor(STAFF), KEY)
+    assert uncounted(desk) == {"launch_people", "launch_sessions", "training_people"}
+
+
+def test_a_row_that_staff_do_without_is_named_where_it_is_not_counted(desk: Desk) -> None:
+    put(desk, 20, row_taken_out="launch_people")
+    with desk.house.ledger.writing() as session:
+        accept(session, desk.house, as_actor(STAFF), 1, "该项未开展")
+        consolidate_campaign(session, desk.house, as_actor(STAFF), KEY)
+    assert uncounted(desk) == {"launch_people"}
+
+
+def uncounted(desk: Desk) -> set[str]:
+    """Return the rows of 附件4 beside whose totals the unit is named."""
+    [path] = (desk.house.reports / KEY).glob("*汇总表*.xlsx")
+    form = desk.book.campaign.form_of(desk.book.campaign.deliverable("progress"))
+    assert form is not None
+    sheet = openpyxl.load_workbook(path)[f"{form.title}汇总"]
+    lines = list(sheet.iter_rows(values_only=True))
+    [head] = [n for n, line in enumerate(lines) if "待核实未计入" in line]
+    place = lines[head].index("待核实未计入")
+    numeric = [r.key for r in form.rows if type_at(form, r.key, form.entry_columns[0]) is FieldType.INTEGER]
+    return {key for key, line in zip(numeric, lines[head + 1 :], strict=False) if line[place]}
