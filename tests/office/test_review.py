@@ -24,6 +24,7 @@ from ledger.tables import (
     EventRow,
     FigureRow,
     FindingRow,
+    ItemRow,
     MessageRow,
     ObligationRow,
     SubmissionRow,
@@ -274,6 +275,24 @@ def test_a_judgement_is_taken_back_with_the_date_it_moved(desk: Desk) -> None:
     assert desk.standings(UNIT)["plan"] is Standing.ACCEPTED
     with pytest.raises(NotPossible, match="accepted already"), desk.house.ledger.writing() as session:
         accept(session, desk.house, as_actor(STAFF, 3), version, "再次")
+
+
+@pytest.mark.parametrize("has_left", [False, True])
+def test_the_mail_of_a_judgement_that_is_taken_back_does_not_leave_any_more(desk: Desk, has_left: bool) -> None:
+    version = hand_in_plan(desk)
+    send_back(desk, version, 2, date(2020, 6, 11))
+    if has_left:
+        desk.send(local(6, 2))
+    with desk.house.ledger.writing() as session:
+        reopen(session, desk.house, as_actor(STAFF, 3), version, "退错了单位")
+    desk.send(local(6, 3))
+    with desk.house.ledger.reading() as session:
+        told = session.scalars(select(MessageRow).where(MessageRow.notice == "returned")).one()
+        assert (told.state, told.reason) == (
+            ("sent", "") if has_left else ("superseded", "the judgement was taken back")
+        )
+        assert [i.gone for i in session.scalars(select(ItemRow).where(ItemRow.message_id == told.id))] == [not has_left]
+        assert not audit.verify(session).fault
 
 
 @pytest.mark.parametrize("reasons", [[], ["  "]])
