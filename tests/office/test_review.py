@@ -120,7 +120,7 @@ def test_a_value_that_the_form_does_not_allow_is_refused_in_words_for_the_unit(d
     assert desk.standings(UNIT)["progress"] is Standing.QUERIED
 
 
-def put(desk: Desk, day: int, row_taken_out: str = "", **values: object) -> dict[str, int]:
+def put(desk: Desk, day: int, row_taken_out: str = "", **values: str | int) -> dict[str, int]:
     """Let a unit hand in 附件4 with values of ours in the rows named, and return its queries by row."""
     book = openpyxl.load_workbook(io.BytesIO(desk.form_of(UNIT, "progress")))
     form = desk.book.campaign.form_of(desk.book.campaign.deliverable("progress"))
