@@ -127,16 +127,25 @@ def _sheets(book: Workbook, archive: zipfile.ZipFile, data: bytes) -> Iterator[S
 
 
 def _grid(sheet: Any) -> list[list[object]]:  # noqa: ANN401  openpyxl's reader is typed as what it is not
-    """Return the values, without the empty cells and rows at the ends."""
+    """Return the values, without the empty cells and rows at the ends.
+
+    Raises:
+        UnreadableWorkbook: something stands beyond the rows and columns that are read; it would be lost unsaid.
+
+    """
     sheet.reset_dimensions()
     grid: list[list[object]] = []
-    for values in sheet.iter_rows(max_row=MAX_ROWS, max_col=MAX_COLUMNS, values_only=True):
+    for values in sheet.iter_rows(max_row=MAX_ROWS + 1, max_col=MAX_COLUMNS + 1, values_only=True):
         row: list[object] = list(values)
         while row and row[-1] is None:
             row.pop()
+        if len(row) > MAX_COLUMNS:
+            raise UnreadableWorkbook(f"sheet {sheet.title} has more than {MAX_COLUMNS} columns", Cause.TOO_LARGE)
         grid.append(row)
     while grid and not grid[-1]:
         grid.pop()
+    if len(grid) > MAX_ROWS:
+        raise UnreadableWorkbook(f"sheet {sheet.title} has more than {MAX_ROWS} rows", Cause.TOO_LARGE)
     return grid
 
 

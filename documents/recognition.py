@@ -9,11 +9,13 @@ from openpyxl.utils import get_column_letter
 
 from documents.sheets import Book, Grid, Sheet
 from rules.forms import Cell, Column, FieldType, Form, ReadRow, Row, Table
+from rules.numbers import read_number
 from rules.origin import Origin, Spot
 
 HEAD_SEARCH = 30  # rows in which the column titles are looked for
 ENOUGH_TITLES = 0.6  # of a form's columns must be recognised
 SUMMARY_ROWS = frozenset({"合计", "总计", "小计", "共计", "累计"})
+UNNAMED = "（未写明项目）"
 MAX_EXTRA = 10  # columns or rows that are told of
 
 
@@ -153,21 +155,36 @@ def _fixed(found: Found) -> tuple[list[ReadRow], tuple[Spot, ...]]:
         if waiting:
             rows.append(ReadRow(key=waiting.pop(0).key, cells=cells))
             last = filled_down
-        elif (spot := _extra_row(form, shown, cells)) is not None:
+        elif not _is_summary(found, number) and (spot := _extra_row(form, shown, cells)) is not None:
             extra.append(spot)
     return rows, tuple(extra)
 
 
 def _extra_row(form: Form, labels: Sequence[str], cells: Mapping[str, Cell]) -> Spot | None:
-    """Return where something stands in a row that the form does not have: it would be lost unsaid."""
-    if not any(labels) or any(label in SUMMARY_ROWS for label in labels):
-        return None
+    """Return where something stands in a row that the form does not have: it would be lost unsaid.
+
+    Without a label only numbers tell: a text below the table is a signature or a remark.
+    """
     numeric = {c.key for c in form.entry_columns if c.type in (FieldType.INTEGER, FieldType.NUMBER)}
     telling = numeric or {c.key for c in form.entry_columns if c.constraints.required}
     for key, cell in cells.items():
-        if key in telling and normal(cell.value):
-            return Spot(ref=cell.ref, text=" ".join(label for label in labels if label))
+        if key in telling and normal(cell.value) and (any(labels) or _counts(cell)):
+            return Spot(ref=cell.ref, text=" ".join(label for label in labels if label) or f"{UNNAMED}{cell.value}")
     return None
+
+
+def _counts(cell: Cell) -> bool:
+    return bool(read_number(cell.value).value)
+
+
+def _is_summary(found: Found, number: int) -> bool:
+    """Whether a row is a unit's own 合计: said in a label, or in free rows in the number or the first text."""
+    known = [c for c in found.form.columns if c.key in found.columns]
+    said = [c for c in known if c.label]
+    if not found.form.rows:
+        texts = [c for c in known if c.key != "no" and (c.label or c.type is FieldType.STRING)]
+        said = [c for c in known if c.key == "no"] + texts[:1]
+    return any(normal(found.sheet.value(number, found.columns[c.key])) in SUMMARY_ROWS for c in said)
 
 
 def _free(found: Found) -> list[ReadRow]:
@@ -177,6 +194,6 @@ def _free(found: Found) -> list[ReadRow]:
     for number in range(found.head + 1, len(found.sheet.grid)):
         own = _cells(found, form.columns, number, spread=False)
         written = [normal(c.value) or c.formula for key, c in own.items() if key != "no"]
-        if any(written) and not any(normal(c.value) in SUMMARY_ROWS for c in own.values()):
+        if any(written) and not _is_summary(found, number):
             rows.append(ReadRow(key=str(len(rows) + 1), cells=_cells(found, form.columns, number, spread=True)))
     return rows

@@ -29,6 +29,7 @@ from rules.forms import Severity
 from rules.obligations import SubmissionState
 
 WITHDRAWN = "the due instant was moved"
+TAKEN_BACK = "the judgement was taken back"
 
 
 def find_submission(session: Session, submission_id: int) -> tuple[SubmissionRow, ObligationRow]:
@@ -205,6 +206,21 @@ def _withdraw(session: Session, act: Act, obligation: ObligationRow) -> int:
     session.execute(composed.values(skeleton_sha256=None, fields=None, raw_sha256=None))
     session.expire_all()
     return len(touched)
+
+
+def withdraw_told(session: Session, act: Act, obligation: ObligationRow, occasion: str) -> int:
+    """Supersede what waits to be sent on the occasion of a judgement that was taken back; return how many that were."""
+    session.flush()
+    stands = select(MessageRow.id).where(
+        MessageRow.campaign_id == obligation.campaign_id,
+        MessageRow.party_id == obligation.party_id,
+        MessageRow.occasion == occasion,
+        text(WAITS),
+    )
+    waiting = list(session.scalars(stands))
+    retire(session, act, obligation.campaign_id, dict.fromkeys(waiting, (MessageState.SUPERSEDED, TAKEN_BACK)))
+    session.expire_all()
+    return len(waiting)
 
 
 def record_original(session: Session, act: Act, obligation: ObligationRow, received_at: datetime, said: str) -> None:

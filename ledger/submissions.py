@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Integer, String, cast, func, insert, select
+from sqlalchemy import BigInteger, String, cast, func, insert, select
 from sqlalchemy.orm import Session
 
 from ledger import audit
@@ -181,7 +181,7 @@ def is_fetched(session: Session, mailbox: str, uid_validity: str, uid: str) -> b
 
 def last_uid(session: Session, mailbox: str, uid_validity: str) -> int:
     """Return the highest number on record under a mailbox's numbering; 0 if there is none."""
-    query = select(func.max(cast(IntakeRow.uid, Integer))).where(
+    query = select(func.max(cast(IntakeRow.uid, BigInteger))).where(
         IntakeRow.mailbox == mailbox, IntakeRow.uid_validity == uid_validity
     )
     return session.scalar(query) or 0

@@ -22,13 +22,14 @@ from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import advance, close_campaign
 from ledger.facts import Party, contacts_by_party, load_obligations, party_names
-from ledger.tables import AnswerRow, FigureRow, FileRow, FindingRow, PartyKind, SubmissionRow
+from ledger.review import sources_of
+from ledger.tables import FigureRow, FileRow, FindingRow, PartyKind, SubmissionRow
 from office import wording
 from office.composing import XLSX, campaign_lines, contact_text
 from office.planning import Planned, plan_summary
 from office.premises import Premises
 from office.rulebook import Rulebook, open_book
-from rules.forms import UNCOUNTED
+from rules.forms import FindingCode, Severity, constraints_at
 from rules.notices import Skip
 from rules.obligations import (
     Obligation,
@@ -44,6 +45,7 @@ from rules.rates import Totals, totals
 from rules.timetable import StepKind, latest_moment
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+ABSENT = (FindingCode.EMPTY_FORM, FindingCode.MISSING_COLUMN, FindingCode.MISSING_ROW)  # findings of many cells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,20 +169,51 @@ def _form_figures(
 ) -> Iterable[FormFigures]:
     by_submission = {c.submission.id: c for c in counting.values()}
     figures = _sourced_figures(session, book, parties, by_submission)
-    queried: dict[str, dict[tuple[str, str], list[str]]] = defaultdict(lambda: defaultdict(list))
-    answered = exists().where(AnswerRow.finding_id == FindingRow.id, AnswerRow.number.is_not(None))
-    for finding in session.scalars(select(FindingRow).where(FindingRow.code.in_(UNCOUNTED), ~answered)):
-        if (counts := by_submission.get(finding.submission_id)) is not None:
-            unit = parties[counts.obligation.party_id].name
-            queried[counts.obligation.deliverable][finding.row, finding.column].append(unit)
+    uncounted = _uncounted(session, book, parties, by_submission)
     for deliverable in book.campaign.deliverables:
         form = book.campaign.form_of(deliverable)
         if form is not None:
             yield FormFigures(
                 form=form,
                 figures=tuple(figures[deliverable.key]),
-                queried={key: tuple(units) for key, units in queried[deliverable.key].items()},
+                queried={cell: tuple(units.values()) for cell, units in uncounted[deliverable.key].items()},
             )
+
+
+def _uncounted(
+    session: Session, book: Rulebook, parties: dict[int, Party], by_submission: dict[int, _Counting]
+) -> dict[str, dict[tuple[str, str], dict[int, str]]]:
+    """Return by deliverable and cell the units whose counting version was found fault with and gives no figure there.
+
+    Whatever the fault and whoever accepted it all the same: what is not in the totals is named beside them.
+    """
+    found: dict[str, dict[tuple[str, str], dict[int, str]]] = defaultdict(lambda: defaultdict(dict))
+    given = exists().where(
+        FigureRow.submission_id == FindingRow.submission_id,
+        FigureRow.row == FindingRow.row,
+        FigureRow.column == FindingRow.column,
+    )
+    columns = (FindingRow.submission_id, FindingRow.code, FindingRow.row, FindingRow.column)
+    query = select(*columns).where(FindingRow.severity != Severity.INFO.value, ~given).order_by(FindingRow.id)
+    for submission_id, code, row, column in session.execute(query):
+        if (counts := by_submission.get(submission_id)) is not None:
+            ob = counts.obligation
+            cells = _absent(session, book, counts) if code in ABSENT else [(row, column)]
+            for cell in cells:
+                found[ob.deliverable][cell][submission_id] = parties[ob.party_id].name
+    return found
+
+
+def _absent(session: Session, book: Rulebook, counts: _Counting) -> list[tuple[str, str]]:
+    """Return the cells of a version's form that must be filled in and have no figure."""
+    form = book.campaign.form_of(book.campaign.deliverable(counts.obligation.deliverable))
+    given = sources_of(session, [counts.submission.id])[counts.submission.id]
+    places = [(row.key, column) for row in form.rows for column in form.entry_columns] if form is not None else []
+    return [
+        (row, column.key)
+        for row, column in places
+        if form is not None and constraints_at(form, row, column).required and (row, column.key) not in given
+    ]
 
 
 def _sourced_figures(

@@ -211,9 +211,11 @@ def _change(session: Session, premises: Premises, act: Act, request: RequestRow,
     decision = change_contact(session, premises, act, party, named, grounds)
     if decision is not None:
         return decision
-    return record_decision(
+    decision = record_decision(
         session, act, party.campaign_id, "contact_kept", grounds, party_id=party.id, after={"request": request.id}
     )
+    _tell(session, premises, act, "granted", decision, None)
+    return decision
 
 
 def refuse(session: Session, premises: Premises, act: Act, request_id: int, *, grounds: str) -> DecisionRow:

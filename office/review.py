@@ -203,6 +203,8 @@ def _fall(session: Session, submission: SubmissionRow, obligation: ObligationRow
 def reopen(session: Session, premises: Premises, act: Act, submission_id: int, grounds: str) -> DecisionRow:  # noqa: ARG001
     """Take a judgement back: the version waits for staff again, and a due instant that its return moved is as before.
 
+    The mail that tells of the judgement is withdrawn if it has not left.
+
     Raises:
         UnknownSubmission: there is none of that number.
         NotPossible: it is not judged.
@@ -222,6 +224,8 @@ def reopen(session: Session, premises: Premises, act: Act, submission_id: int, g
     decision.reverses = last.id if last is not None else None
     ledger.judge(session, act, submission, obligation, SubmissionState.SUBMITTED)
     ledger.move_due(session, act, obligation, due)
+    if last is not None:
+        ledger.withdraw_told(session, act, obligation, _occasion(last))
     return decision
 
 
@@ -299,10 +303,14 @@ def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment is not None else None
 
 
+def _occasion(decision: DecisionRow) -> str:
+    return f"decision:{decision.id}"
+
+
 def _tell(
     session: Session, premises: Premises, act: Act, notice: str, decision: DecisionRow, obligation: ObligationRow
 ) -> None:
-    occasion = f"decision:{decision.id}"
+    occasion = _occasion(decision)
     item = ItemDue(obligation_id=obligation.id, rung=occasion, due=obligation.due_at)
     new = NewMessage(party_id=obligation.party_id, notice=notice, occasion=occasion, items=(item,))
     plan_messages(session, act, obligation.campaign_id, premises.mail_domain, [new])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 LONGEST = 500  # characters
 MOST_PARTS = 120
 LARGEST = 1e18
+CLOSE = 1e-9  # decimals are kept in halves: 0.1 + 0.2 is not quite 0.3, and nobody writes so fine a difference
 
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
@@ -20,13 +21,22 @@ _ARITHMETIC: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
+
+
+def _same(left: float, right: float) -> bool:
+    """Whether two numbers are the same: whole ones to the unit, decimals as near as arithmetic brings them."""
+    if left % 1 == 0 and right % 1 == 0:
+        return left == right
+    return math.isclose(left, right, rel_tol=CLOSE, abs_tol=CLOSE)
+
+
 _COMPARISON: Mapping[type[ast.cmpop], Callable[[float, float], bool]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
+    ast.Lt: lambda left, right: left < right and not _same(left, right),
+    ast.LtE: lambda left, right: left <= right or _same(left, right),
+    ast.Gt: lambda left, right: left > right and not _same(left, right),
+    ast.GtE: lambda left, right: left >= right or _same(left, right),
+    ast.Eq: _same,
+    ast.NotEq: lambda left, right: not _same(left, right),
 }
 _ALLOWED = (
     ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.UAdd, ast.BinOp, ast.Compare,

@@ -76,7 +76,7 @@ def check(form: Form, table: Table) -> Checked:
         if figure is not None:
             figures.append(figure)
     findings.extend(_blanks(table, places, findings))
-    findings.extend(_cross(form, table, figures))
+    findings.extend(cross_check(form, figures))
     return Checked(findings=tuple(findings), figures=tuple(figures))
 
 
@@ -242,14 +242,14 @@ def _text(value: object) -> str:
     return str(value).strip()
 
 
-def _cross(form: Form, table: Table, figures: Sequence[Figure]) -> Iterator[Finding]:
+def cross_check(form: Form, figures: Sequence[Figure]) -> Iterator[Finding]:
     """Yield the cross-checks that do not hold: once for fixed rows, row by row for free ones."""
     numbers = [f for f in figures if f.number is not None]
     for rule in form.checks:
         if form.rows:
             groups = [{f.row: f for f in numbers if f.column == rule.column}]
         else:
-            groups = [{f.column: f for f in numbers if f.row == read.key} for read in table.rows]
+            groups = [{f.column: f for f in numbers if f.row == key} for key in dict.fromkeys(f.row for f in numbers)]
         expression = _expression(rule.expr)
         for group in groups:
             if expression.holds({name: f.number or 0 for name, f in group.items()}) is False:

@@ -253,18 +253,6 @@ class FindingCode(StrEnum):
     CROSS = "cross"
 
 
-UNCOUNTED = frozenset(
-    {
-        FindingCode.BLANK_NUMBER,
-        FindingCode.APPROXIMATE,
-        FindingCode.EMPTY_LIKE,
-        FindingCode.UNCLEAR,
-        FindingCode.OUTSIDE_LINK,
-    }
-)
-"""Queries whose cell gives no figure until its proposed value is confirmed or another given."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """One fault or query. ``params`` fill the sentence of its code (``expected``, ``proposed``, ``other`` …)."""

@@ -60,6 +60,7 @@ TOTAL = re.compile(r"^(总共|一共|共计|合计|总计|累计|共)")
 MEASURE = "场次人户份个条篇块张册家名件部期台辆项处幅只本套面版例起批支位头宗根盏所座艘箱类"
 IN_BRACKETS = re.compile(rf"\([{MEASURE}]{{1,3}}\)$")
 SPACED = re.compile(r"[0-9]\s+[0-9]")
+THIN = re.compile("[\u00a0\u2007\u2009\u202f]")  # spaces that stand within a number, not between two
 GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:[, ][0-9]{3})+(?:\.[0-9]+)?")
 PLAIN = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 MIXED = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?[千百万亿]+)+(?:[0-9]+(?:\.[0-9]+)?)?")
@@ -79,7 +80,7 @@ class NumberKind(StrEnum):
     EXACT = "exact"
     NORMALISED = "normalised"  # unambiguous, but written otherwise: “12场”, “三百”, “1142.7万”, full-width
     APPROXIMATE = "approximate"  # “5000余份”, “约300”: a proposal, not a figure
-    UNCLEAR = "unclear"  # “3万5”, “万”: one may guess what is meant, no more
+    UNCLEAR = "unclear"  # “3万5”, “万”, “12 150”: one may guess what is meant, no more
     EMPTY_LIKE = "empty_like"  # “无”, “/”
     BLANK = "blank"
     NOT_A_NUMBER = "not_a_number"
@@ -118,10 +119,12 @@ def _read_text(shown: str) -> tuple[NumberKind, int | float | None]:
         return NumberKind.EMPTY_LIKE, 0
     if SPACED.search(text) and not GROUPED.fullmatch(text.rstrip(MEASURE + " ")):
         return NumberKind.NOT_A_NUMBER, None  # “12 15” is two numbers
+    is_parted = SPACED.search(unicodedata.normalize("NFKC", THIN.sub("", shown))) is not None  # “12 150” may be two
     text = IN_BRACKETS.sub("", re.sub(r"\s", "", text))
     text = TOTAL.sub("", text)
     bare, is_about = _without_about(text)
     value, is_sure = _value(bare)
+    is_sure = is_sure and not is_parted
     kind = NumberKind.EXACT if PLAIN.fullmatch(shown) else NumberKind.NORMALISED
     if value is None:
         kind = NumberKind.NOT_A_NUMBER

@@ -40,8 +40,8 @@ class Burst:
 
     @property
     def key(self) -> UUID:
-        """The same for the same events: one that is told twice can be recognised."""
-        return uuid5(NAMESPACE_URL, f"{self.name}|{self.campaign}|{self.occurred.isoformat()}|{self.ids}")
+        """Of its first event, so that a burst told again is recognised even if more happened meanwhile."""
+        return uuid5(NAMESPACE_URL, f"{self.name}|{self.campaign}|{self.ids[0]}")
 
     @property
     def payload(self) -> dict[str, Any]:

@@ -184,6 +184,17 @@ def test_a_unit_s_own_total_is_no_row() -> None:
     assert all("合计" not in {str(c.value) for c in row.cells.values()} for row in read.table.rows)
 
 
+@pytest.mark.parametrize(("cell", "kept"), [("A6", False), ("B6", False), ("D6", True), ("E6", True)])
+def test_a_word_of_a_total_drops_a_row_only_where_a_row_says_what_it_is(cell: str, kept: bool) -> None:
+    book = opened(filled(ALL[0]))
+    book.worksheets[0][cell] = "合计"
+    read, _ = judged(saved(book))
+    before, _ = judged(filled(ALL[0]))
+    assert read.table is not None
+    assert before.table is not None
+    assert (len(read.table.rows) == len(before.table.rows)) is kept
+
+
 def test_another_workbook_is_no_form() -> None:
     book = openpyxl.Workbook()
     book.worksheets[0].append(["部门", "设备", "数量"])

@@ -12,13 +12,12 @@ from openpyxl.utils import get_column_letter
 
 from documents.archives import plain_name
 from documents.opening import Cause, UnreadableWorkbook, open_workbook
-from documents.reading import read_workbook
 from documents.sandbox import Sandbox
 from documents.sheets import as_plain, from_plain
 from documents.sniff import FileKind, sniff
 from tests.documents import attacks
 from tests.documents.attacks import with_named, with_parts
-from tests.documents.test_forms import ALL, FILLED, opened, saved
+from tests.documents.test_forms import FILLED, opened, saved
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +94,22 @@ def test_a_sheet_nested_without_end_does_no_harm(sandbox: Sandbox) -> None:
     assert sandbox.open_workbook(FILLED).sheets
 
 
-def test_two_million_rows_are_read_as_far_as_any_form_goes(sandbox: Sandbox) -> None:
+def test_two_million_rows_are_too_many_and_take_no_time(sandbox: Sandbox) -> None:
     content = attacks.many_rows()
     assert sniff(content) is FileKind.XLSX
-    read = read_workbook(content, ALL, sandbox=sandbox)
-    assert read.table is not None
-    assert len(read.table.rows) == 53
+    assert cause_of(sandbox, content) is Cause.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "fits"), [(3_000, 1, True), (3_001, 1, False), (6, 60, True), (6, 61, False)]
+)
+def test_what_stands_beyond_any_form_is_not_lost_unsaid(sandbox: Sandbox, row: int, column: int, fits: bool) -> None:
+    book = opened(FILLED)
+    book.worksheets[0].cell(row, column, 12)
+    if fits:
+        assert sandbox.open_workbook(saved(book)).sheets[0].grid[row - 1][column - 1] == 12
+    else:
+        assert cause_of(sandbox, saved(book)) is Cause.TOO_LARGE
 
 
 def test_a_file_that_wants_too_much_memory_is_too_large(small: Callable[..., Sandbox]) -> None:

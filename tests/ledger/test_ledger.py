@@ -35,7 +35,18 @@ from ledger.engine import MIGRATIONS, Ledger
 from ledger.errors import AlreadyRecorded, BehindTheCampaign
 from ledger.files import FileStore
 from ledger.outbox import NewMessage, Result, plan_messages, record, retire
-from ledger.tables import AttemptRow, AuditRow, Base, CampaignRow, ItemRow, MessageRow, MessageState, PartyRow
+from ledger.submissions import last_uid
+from ledger.tables import (
+    AttemptRow,
+    AuditRow,
+    Base,
+    CampaignRow,
+    IntakeRow,
+    ItemRow,
+    MessageRow,
+    MessageState,
+    PartyRow,
+)
 from rules.notices import ItemDue
 from tests import servers
 
@@ -404,3 +415,13 @@ def test_attempts_are_rows_of_their_own(trail: Ledger) -> None:
             "messages.planned",
             "messages.attempted",
         ]
+
+
+def test_a_mailbox_numbers_its_mails_beyond_what_a_short_integer_holds(ledger: Ledger) -> None:
+    with ledger.writing() as session:
+        for uid in ("9", str(2**32 - 1)):
+            row = IntakeRow(mailbox="m", uid=uid, raw_sha256="", size=0, received_at=NOON, as_of=NOON, recorded_at=NOON)
+            row.problems = []
+            session.add(row)
+    with ledger.reading() as session:
+        assert last_uid(session, "m", "") == 2**32 - 1

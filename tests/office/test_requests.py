@@ -176,6 +176,25 @@ def test_a_granted_change_of_contact_puts_it_first_and_both_are_told(desk: Desk)
         )  # fmt: skip
 
 
+def test_a_change_that_was_made_meanwhile_is_granted_and_the_unit_is_told(desk: Desk) -> None:
+    named = read_named("liaison", "王芳", NEW, "022-2")
+    with desk.house.ledger.writing() as session:
+        party = find_party(session, 1, UNIT)
+        request = ask_contact_change(
+            session, desk.house, by(f"unit:{UNIT}"), party, role="liaison", name="王芳", address=NEW, phone="022-2",
+            reason="人员调整",
+        )  # fmt: skip
+        change_contact(session, desk.house, by("staff:chen"), party, named, "来电")
+        assert grant(session, desk.house, by("staff:chen", 30), request.id, grounds="已办").kind == "contact_kept"
+    desk.send(local(5, 30))
+    row, text = last_mail(desk, "granted")
+    assert row.address == NEW
+    assert "王芳" in text
+    assert "办公室已同意" in text
+    assert "现有登记与申请一致" in text
+    assert "截止时间：\n" not in text
+
+
 @pytest.mark.parametrize(("role", "address"), NOWHERE)
 def test_a_contact_that_cannot_be_written_to_is_not_asked_for(desk: Desk, role: str, address: str) -> None:
     with pytest.raises(NotPossible), desk.house.ledger.writing() as session:

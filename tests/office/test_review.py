@@ -1,5 +1,6 @@
 """Review: queries are answered, staff accept, return and reopen; a return is chased anew, and the unit is told."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -23,6 +24,7 @@ from ledger.tables import (
     EventRow,
     FigureRow,
     FindingRow,
+    ItemRow,
     MessageRow,
     ObligationRow,
     SubmissionRow,
@@ -32,6 +34,7 @@ from office.mailbook import bytes_of
 from office.refusals import NotPossible
 from office.review import accept, confirm_finding, reopen, return_to_unit, revoke_links
 from rehearsal.clerk import Manner
+from rules.forms import HEAD_ROW, FieldType, type_at
 from rules.obligations import Standing, is_on_time, standing
 from rules.timetable import StepKind
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
@@ -115,6 +118,45 @@ def test_a_value_that_the_form_does_not_allow_is_refused_in_words_for_the_unit(d
         confirm(desk, finding, number=number)
     assert refused.value.for_unit.startswith("这个数不符合填报要求：")
     assert desk.standings(UNIT)["progress"] is Standing.QUERIED
+
+
+def put(desk: Desk, day: int, row_taken_out: str = "", **values: str | int) -> dict[str, int]:
+    """Let a unit hand in 附件4 with values of ours in the rows named, and return its queries by row."""
+    book = openpyxl.load_workbook(io.BytesIO(desk.form_of(UNIT, "progress")))
+    form = desk.book.campaign.form_of(desk.book.campaign.deliverable("progress"))
+    assert form is not None
+    places = {r.key: f"E{n}" for n, r in enumerate(form.rows, HEAD_ROW + 1)}
+    for row, value in values.items():
+        book.worksheets[0][places[row]] = value
+    if row_taken_out:
+        book.worksheets[0].delete_rows(int(places[row_taken_out][1:]))
+    buffer = io.BytesIO()
+    book.save(buffer)
+    desk.receive(local(6, day), UNIT, "表.xlsx", buffer.getvalue())
+    with desk.house.ledger.reading() as session:
+        last = select(SubmissionRow.id).order_by(SubmissionRow.id.desc()).limit(1).scalar_subquery()
+        found = session.scalars(select(FindingRow).where(FindingRow.submission_id == last)).all()
+        return {f.row: f.id for f in found if f.severity == "query"}
+
+
+def test_an_answer_that_contradicts_another_number_is_refused_with_that_check_s_sentence(desk: Desk) -> None:
+    queries = put(desk, 20, hazards_found="约300", hazards_fixed=250)
+    with pytest.raises(NotPossible) as refused:
+        confirm(desk, queries["hazards_found"], number=100)
+    assert "250" in refused.value.for_unit
+    assert "大于" in refused.value.for_unit
+    assert desk.standings(UNIT)["progress"] is Standing.QUERIED
+    confirm(desk, queries["hazards_found"], number=250)
+    assert desk.standings(UNIT)["progress"] is Standing.ACCEPTED
+
+
+def test_what_contradicted_before_is_answered_by_a_number_that_fits_and_stops_no_other_answer(desk: Desk) -> None:
+    queries = put(desk, 20, hazards_found=10, hazards_fixed=20, launch_sessions="约30")
+    confirm(desk, queries["launch_sessions"], number=31)
+    with pytest.raises(NotPossible):
+        confirm(desk, queries["hazards_fixed"], number=11)
+    confirm(desk, queries["hazards_fixed"], number=9)
+    assert desk.standings(UNIT)["progress"] is Standing.ACCEPTED
 
 
 def test_no_unit_answers_for_another_nor_twice_nor_on_a_version_that_was_replaced(desk: Desk) -> None:
@@ -235,6 +277,24 @@ def test_a_judgement_is_taken_back_with_the_date_it_moved(desk: Desk) -> None:
         accept(session, desk.house, as_actor(STAFF, 3), version, "再次")
 
 
+@pytest.mark.parametrize("has_left", [False, True])
+def test_the_mail_of_a_judgement_that_is_taken_back_does_not_leave_any_more(desk: Desk, has_left: bool) -> None:
+    version = hand_in_plan(desk)
+    send_back(desk, version, 2, date(2020, 6, 11))
+    if has_left:
+        desk.send(local(6, 2))
+    with desk.house.ledger.writing() as session:
+        reopen(session, desk.house, as_actor(STAFF, 3), version, "退错了单位")
+    desk.send(local(6, 3))
+    with desk.house.ledger.reading() as session:
+        told = session.scalars(select(MessageRow).where(MessageRow.notice == "returned")).one()
+        assert (told.state, told.reason) == (
+            ("sent", "") if has_left else ("superseded", "the judgement was taken back")
+        )
+        assert [i.gone for i in session.scalars(select(ItemRow).where(ItemRow.message_id == told.id))] == [not has_left]
+        assert not audit.verify(session).fault
+
+
 @pytest.mark.parametrize("reasons", [[], ["  "]])
 def test_a_return_needs_reasons_and_a_date_that_can_be_kept(desk: Desk, reasons: list[str]) -> None:
     version = hand_in_plan(desk)
@@ -282,3 +342,32 @@ def test_a_confirmed_value_is_counted_and_named_no_longer_as_queried(desk: Desk)
     cells = [str(c) for sheet in openpyxl.load_workbook(path) for row in sheet.iter_rows(values_only=True) for c in row]
     assert "300" in cells
     assert "约300人" not in cells
+
+
+def test_what_staff_accept_all_the_same_is_named_where_it_is_not_counted(desk: Desk) -> None:
+    put(desk, 20, launch_people="若干", launch_sessions="约30", training_people=-5)
+    with desk.house.ledger.writing() as session:
+        accept(session, desk.house, as_actor(STAFF), 1, "电话核实无误")
+        consolidate_campaign(session, desk.house, as_actor(STAFF), KEY)
+    assert uncounted(desk) == {"launch_people", "launch_sessions", "training_people"}
+
+
+def test_a_row_that_staff_do_without_is_named_where_it_is_not_counted(desk: Desk) -> None:
+    put(desk, 20, row_taken_out="launch_people")
+    with desk.house.ledger.writing() as session:
+        accept(session, desk.house, as_actor(STAFF), 1, "该项未开展")
+        consolidate_campaign(session, desk.house, as_actor(STAFF), KEY)
+    assert uncounted(desk) == {"launch_people"}
+
+
+def uncounted(desk: Desk) -> set[str]:
+    """Return the rows of 附件4 beside whose totals the unit is named."""
+    [path] = (desk.house.reports / KEY).glob("*汇总表*.xlsx")
+    form = desk.book.campaign.form_of(desk.book.campaign.deliverable("progress"))
+    assert form is not None
+    sheet = openpyxl.load_workbook(path)[f"{form.title}汇总"]
+    lines = list(sheet.iter_rows(values_only=True))
+    [head] = [n for n, line in enumerate(lines) if "待核实未计入" in line]
+    place = lines[head].index("待核实未计入")
+    numeric = [r.key for r in form.rows if type_at(form, r.key, form.entry_columns[0]) is FieldType.INTEGER]
+    return {key for key, line in zip(numeric, lines[head + 1 :], strict=False) if line[place]}

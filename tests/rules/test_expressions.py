@@ -35,6 +35,28 @@ def test_an_expression_holds_or_not_or_cannot_be_judged(text: str, holds: bool |
 
 
 @pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("a + b == c", True),
+        ("a + b != c", False),
+        ("a + b <= c", True),
+        ("a + b > c", False),
+        ("c >= a + b", True),
+        ("c < a + b", False),
+        ("c - a - b == 0", True),
+        ("sum(a, b) == c", True),
+        ("c < 0.30001", True),
+        ("c == 0.30001", False),
+        ("whole == 1000000000", False),  # whole numbers are compared to the unit, however large
+        ("whole > 1000000000", True),
+    ],
+)
+def test_decimals_are_compared_as_people_write_them(text: str, holds: bool) -> None:
+    numbers = {"a": 0.1, "b": 0.2, "c": 0.3, "whole": 1_000_000_001}
+    assert read_expression(text).holds(numbers) is holds
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("__import__('os').system('true') == 0", "may not stand there"),

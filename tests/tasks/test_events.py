@@ -81,8 +81,10 @@ async def test_told_twice_it_bears_the_same_key(desk: Desk, monkeypatch: pytest.
         crashed.setattr("tasks.events.mark_told", lambda *_: 1 / 0)
         await tell_events(desk.house, ear)
     assert left(desk) == 3
+    happen(desk, 2)  # before it is told again
     await tell_events(desk.house, ear)
     assert ear.heard[0].key == ear.heard[1].key
+    assert len(ear.heard[1].ids) == 5
 
 
 async def test_it_goes_on_telling_until_it_is_told_to_stop(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
