@@ -6,6 +6,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ledger.requests import CONTACT
+from office.confirming import is_proposed
+from office.refusals import NotPossible
 from office.requests import ask_contact_change, ask_extension, requests_of
 from office.review import confirm_finding
 from office.unit_desk import desk_of
@@ -58,12 +60,17 @@ def _extension(visit: Visit, sent: Sent, number: int) -> Shown:
 
 
 def _answer(visit: Visit, sent: Sent, number: int) -> Shown:
-    """Confirm what a query proposes, or give another number or an explanation; an answered one is left as it is."""
+    """Confirm what a query proposes, or give another number or an explanation; an answered one is left as it is.
+
+    Only the button that names the proposed value confirms it: an empty form says nothing.
+    """
     finding, obligation_id = own_finding(visit.session, visit.party, number)
     value, text = sent.get("number"), sent.get("text")
     read = read_number(value)
     if value and read.kind not in (NumberKind.EXACT, NumberKind.NORMALISED):
         return GoTo(path=f"/o/{obligation_id}?said=bad_number#q{number}")
+    if not value and not text and not is_proposed(finding, sent.get("confirm")):
+        raise NotPossible("nothing_said", f"the answer to finding {number} is empty")
     given = None if read.value is None else float(read.value)
     confirm_finding(visit.session, visit.premises, visit.act, finding.id, number=given, text=text)
     return GoTo(path=f"/o/{obligation_id}?said=confirmed#q{number}")

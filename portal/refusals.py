@@ -122,7 +122,7 @@ def _page(
 
 def named(book: Rulebook | None, sent: Sent) -> list[tuple[str, str]]:
     """Return what was typed with the names a person knows it by, as far as they are known."""
-    typed = [(name, text) for name, text in sent.typed.items() if name not in ("action", "sure")]
+    typed = [(name, text) for name, text in sent.typed.items() if name not in ("action", "sure", "confirm")]
     forms = book.campaign.forms.values() if book is not None else ()
     cells = [name for name, _ in typed if "." in name]
     form = next((f for f in forms if cells and all(_label(f, name) for name in cells)), None)

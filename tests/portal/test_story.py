@@ -84,7 +84,13 @@ async def test_an_approximate_number_is_queried_and_confirmed_with_one_click(off
     page = await clerk.open(f"{desk}/o/{number}")
     assert "确认为 300" in page
     query = page.split(f'action="{desk}/q/')[1].split('"')[0]
-    page = await clerk.send(f"{desk}/q/{query}")
+    assert 'name="confirm" value="300"' in page
+    token = clerk.token()
+    for said in ({}, {"number": "", "text": " "}, {"confirm": "30"}):
+        page = await clerk.send(f"{desk}/q/{query}", said | {"_csrf": token})
+        assert clerk.page.status_code == 409
+        assert "请填写准确数字" in page
+    page = await clerk.send(f"{desk}/q/{query}", {"_csrf": token, "confirm": "300"})
     assert "已经登记您的答复" in page
     assert "已接收" in page
     with office.house.ledger.reading() as session:
