@@ -1,6 +1,7 @@
 """A clerk's way through the pages: from the mail's link to the receipt."""
 
 import random
+from datetime import date
 
 from sqlalchemy import func, select
 
@@ -211,3 +212,25 @@ async def test_what_staff_returned_says_why_and_what_was_asked_waits_in_sight(of
     assert page.index("退回原因") < page.index("上传 Word")
     await clerk.send(f"{desk}/o/{number}/extension", {"until": "2020-07-03", "reason": "补材料"})
     assert "已申请延期至 2020-07-03，等待办公室处理" in clerk.text
+
+
+async def test_page_and_receipt_judge_by_the_instant_before_a_return_as_the_rates_do(
+    office: Office, clerk: Clerk
+) -> None:
+    office.now = local(6, 6)
+    for code, first, again in (("BH001", local(6, 6), "按迟报登记"), ("BH036", local(6, 5), "按时（以首次报送计）")):
+        office.now = first
+        desk, number = office.link(code), office.obligation("scheme", code)
+        await clerk.open(f"{desk}/o/{number}")
+        await clerk.upload(f"{desk}/o/{number}/upload", ("方案.pdf", b"%PDF-1"))
+        with office.house.ledger.writing() as session:
+            version = session.scalars(select(SubmissionRow.id).order_by(SubmissionRow.id.desc()).limit(1)).one()
+            staff = Act(actor="staff:li", as_of=local(6, 7), wall=office.now)
+            return_to_unit(session, office.house, staff, version, reasons=["未盖章"], due=date(2020, 6, 15))
+        office.now = local(6, 8)
+        await clerk.open(f"{desk}/o/{number}")
+        assert again in await clerk.upload(f"{desk}/o/{number}/upload", ("方案2.pdf", b"%PDF-2"))  # the answer
+        page = await clerk.open(f"{desk}/o/{number}")
+        assert page.count("按迟报登记") == (2 if code == "BH001" else 0)
+        assert again in page
+        assert again in await clerk.open(f"{desk}/s/{version + 1}/receipt")
