@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
-from ledger.tables import CampaignRow, PartyRow
+from ledger.facts import Party
+from ledger.tables import CampaignRow, PartyKind, PartyRow
 from mail.links import Link, read_link_text, sign_link
 from office.premises import Premises
 from office.rulebook import Rulebook
@@ -43,6 +44,11 @@ def portal_link(premises: Premises, book: Rulebook, party_id: int, epoch: int) -
     return f"{premises.portal_url.rstrip('/')}/u/{link_text(premises, book, party_id, epoch)}"
 
 
+def has_page(party: PartyRow | Party) -> bool:
+    """Whether a party has a page of its own: a unit that takes part, not one that has left, and not the office."""
+    return party.kind == PartyKind.UNIT and party.left_at is None
+
+
 def open_link(session: Session, premises: Premises, text: str, at: datetime) -> Opened:
     """Read a link at a moment. Only one of a unit that takes part, not expired and not revoked, is valid."""
     link = read_link_text(text, premises.secret)
@@ -53,6 +59,6 @@ def open_link(session: Session, premises: Premises, text: str, at: datetime) -> 
     state = LinkState.VALID
     if at >= link.expires:
         state = LinkState.EXPIRED
-    elif link.epoch != party.link_epoch:
+    elif link.epoch != party.link_epoch or not has_page(party):
         state = LinkState.REVOKED
     return Opened(state=state, party=party, campaign=campaign)

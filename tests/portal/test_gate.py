@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from ledger.tables import CampaignRow, DraftRow, IntakeRow, PartyRow, RequestRow, SubmissionRow
 from mail.links import Link, read_link_text, sign_link
 from mail.tokens import sign
+from office.links import link_text
 from portal.app import ROUTES
 from tests.portal.conftest import SECRET, Clerk, Office, local
 
@@ -69,7 +70,7 @@ async def test_nobody_sees_or_changes_what_is_another_unit_s(office: Office, cle
     assert recorded(office) == before
 
 
-@pytest.mark.parametrize("kind", ["forged", "expired", "revoked", "token", "another secret", "odd"])
+@pytest.mark.parametrize("kind", ["forged", "expired", "revoked", "left", "office", "token", "another secret", "odd"])
 async def test_a_link_that_does_not_hold_opens_nothing(office: Office, clerk: Clerk, kind: str) -> None:
     await hand_something_in(office, clerk)
     link = office.link()
@@ -84,13 +85,18 @@ async def test_a_link_that_does_not_hold_opens_nothing(office: Office, clerk: Cl
         link = "/u/" + sign_link(whole, b"another secret of sixteen")
     elif kind == "odd":
         link = "/u/%00%0d%0aSet-Cookie:x=1"
-    elif kind == "revoked":
+    elif kind in ("revoked", "left"):
         with office.house.ledger.writing() as session:
-            session.get_one(PartyRow, office.party_id()).link_epoch = 1
+            party = session.get_one(PartyRow, office.party_id())
+            party.link_epoch, party.left_at = int(kind == "revoked"), {"left": office.now}.get(kind)
+    elif kind == "office":
+        with office.house.ledger.reading() as session:
+            number = session.scalars(select(PartyRow.id).where(PartyRow.kind == "office")).one()
+        link = "/u/" + link_text(office.house, office.book, number, 0)
     elif kind == "expired":
         office.now = office.book.close_at + timedelta(days=60)
     before = recorded(office)
-    known = kind in ("expired", "revoked")
+    known = kind in ("expired", "revoked", "left", "office")
     for method, path in paths(number=office.obligation("progress")):
         data = {"_csrf": token, "action": "draft", "launch_people.quantity": "7654321"}
         response = await clerk.client.request(method, f"{link}{path}", data=data if method == "POST" else None)
