@@ -158,6 +158,9 @@ async def test_what_cannot_be_placed_is_said_and_kept(office: Office, clerk: Cle
 async def test_an_extension_and_another_contact_are_asked_for_once(office: Office, clerk: Clerk) -> None:
     desk, number = office.link(), office.obligation("report")
     await clerk.open(f"{desk}/o/{number}")
+    await clerk.send(f"{desk}/o/{number}/extension", {"until": "9999-12-31", "reason": "很久"})
+    assert clerk.page.status_code == 409
+    await clerk.open(f"{desk}/o/{number}")
     wish = {"until": "2020-07-03", "reason": "负责人出差"}
     for _ in range(2):
         page = await clerk.send(f"{desk}/o/{number}/extension", wish)
@@ -168,7 +171,7 @@ async def test_an_extension_and_another_contact_are_asked_for_once(office: Offic
     assert clerk.page.status_code == 409
     assert "早一点" in page  # what was typed is there for copying
     await clerk.open(f"{desk}/contact")
-    person = {"role": "liaison", "name": "李四", "address": "li@unit.example", "phone": "", "reason": "换人"}
+    person = {"role": "liaison", "name": "李　四", "address": "Li@Unit.Example", "phone": "", "reason": "换人"}
     for _ in range(2):
         assert "更换联系人的申请已经提交" in await clerk.send(f"{desk}/contact", person)
     with office.house.ledger.reading() as session:
