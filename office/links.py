@@ -44,6 +44,14 @@ def portal_link(premises: Premises, book: Rulebook, party_id: int, epoch: int) -
     return f"{premises.portal_url.rstrip('/')}/u/{link_text(premises, book, party_id, epoch)}"
 
 
+def glance(premises: Premises, text: str, at: datetime) -> LinkState:
+    """Return what a link tells by itself, before anything is asked of the ledger or read of a request."""
+    link = read_link_text(text, premises.secret)
+    if link is None:
+        return LinkState.UNKNOWN
+    return LinkState.EXPIRED if at >= link.expires else LinkState.VALID
+
+
 def has_page(party: PartyRow | Party) -> bool:
     """Whether a party has a page of its own: a unit that takes part, not one that has left, and not the office."""
     return party.kind == PartyKind.UNIT and party.left_at is None

@@ -13,12 +13,12 @@ from functools import partial
 from threading import Lock
 from typing import Any, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, fail_after, to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ledger.tables import CampaignRow
-from office.links import LinkState, Opened
+from office.links import LinkState, Opened, glance
 from office.premises import Premises
 from office.refusals import NotPossible
 from office.rulebook import Rulebook, rulebook_of
@@ -36,6 +36,7 @@ T = TypeVar("T")
 Show = Callable[[Visit], Shown]
 Do = Callable[[Visit, Sent], Shown]
 PEN_S = 30  # as long as the ledger itself waits for a lock
+BODY_S = 60  # a form that could not be read for so long is given up
 COOKIE_S = 12 * 3600
 
 
@@ -61,6 +62,7 @@ class Counter:
         self.rules = rules
         self.pages = pages
         self._threads = CapacityLimiter(rules.threads)
+        self._bodies = CapacityLimiter(rules.bodies)
         self._pen = Lock()
         self._posts = Rate(rules.posts_per_minute)
         self._requests = Rate(rules.requests_per_minute)
@@ -68,8 +70,9 @@ class Counter:
 
     async def look(self, request: Request, link: str, show: Show) -> Response:
         """Answer a GET: it changes nothing, and only a page with forms sets a cookie."""
-        if not self._may_come(request):
-            return self._refuse("too_often", Sent())
+        stopped = self._stopped(request, link)
+        if stopped is not None:
+            return stopped
         try:
             return await self._in_thread(partial(self._look, request, link, show))
         except NoEntryError as error:
@@ -82,8 +85,37 @@ class Counter:
 
     async def act(self, request: Request, link: str, do: Do) -> Response:
         """Answer a POST: do it in one transaction, or say that it was not done and give back what was typed."""
-        if not self._may_come(request):
-            return self._refuse("too_often", Sent())
+        stopped = self._stopped(request, link)
+        if stopped is None and glance(self._premises(), link, self._clock()) is not LinkState.VALID:
+            stopped = await self._turned_away(request, link)
+        if stopped is not None:
+            return stopped
+        try:
+            with fail_after(BODY_S):
+                await self._bodies.acquire()
+        except TimeoutError:
+            return self._refuse("not_received", Sent())
+        try:
+            return await self._read_and_done(request, link, do)
+        finally:
+            self._bodies.release()
+
+    async def _turned_away(self, request: Request, link: str) -> Response:
+        """Answer a POST with a link that has run out, unread; the office is named."""
+        try:
+            await self._in_thread(partial(self._admit, link))
+        except NoEntryError as error:
+            return self._closed_door(request, error, Sent())
+        except Exception:
+            logger.exception("a link that has run out could not be looked up")
+        return self._refuse("not_received", Sent())
+
+    def _admit(self, link: str) -> None:
+        premises = self._premises()
+        with premises.ledger.reading() as session:
+            admit(session, premises, link, self._clock())
+
+    async def _read_and_done(self, request: Request, link: str, do: Do) -> Response:
         try:
             sent = await read_form(request, self.rules)
         except TooLargeError:
@@ -181,15 +213,21 @@ class Counter:
         cookie, new = cookie_of(request, secure=self.rules.secure)
         return _Guest(link, cookie, new, form_token(premises.secret, link, cookie))
 
-    def _may_come(self, request: Request) -> bool:
+    def _stopped(self, request: Request, link: str) -> Response | None:
+        """Return the answer to whom is not listened to any further.
+
+        Forged links are counted apart: whoever tries them shuts nobody out who comes from the same address with a
+        link that we signed.
+        """
         who = _address(request)
-        return not self._bad_links.is_empty(who) and self._requests.take(who)
+        if glance(self._premises(), link, self._clock()) is LinkState.UNKNOWN:
+            if not self._bad_links.take(who):
+                return self._refuse("too_often", Sent())
+            return self._closed_door(request, NoEntryError(Opened(state=LinkState.UNKNOWN)), Sent())
+        return None if self._requests.take(who) else self._refuse("too_often", Sent())
 
     def _closed_door(self, request: Request, error: NoEntryError, sent: Sent) -> Response:
-        opened: Opened = error.opened
-        if opened.state is LinkState.UNKNOWN:
-            self._bad_links.take(_address(request))
-        return self.pages.show(closed_door(opened, sent), {})
+        return self.pages.show(closed_door(error.opened, sent, posted=request.method == "POST"), {})
 
     def _refuse(
         self,

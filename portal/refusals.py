@@ -100,11 +100,11 @@ def refusal(
     return _page(found, found.remedy.format(most=most, said=said), sent, book=book, retry=retry)
 
 
-def closed_door(opened: Opened, sent: Sent) -> Page:
+def closed_door(opened: Opened, sent: Sent, *, posted: bool = False) -> Page:
     """Return the page for a link that does not hold. Only of a link that we once signed is the office named."""
     said = DOOR[opened.state]
     book = rulebook_of(opened.campaign) if opened.campaign is not None else None
-    return _page(said, said.remedy + (NOTHING if sent.text or sent.files else ""), sent, book=book)
+    return _page(said, said.remedy + (NOTHING if posted else ""), sent, book=book)
 
 
 def _page(

@@ -1,6 +1,8 @@
 """Who is let in: every route with another unit's link, a forged, an expired, a revoked one, and a form not ours."""
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -12,7 +14,8 @@ from mail.links import Link, read_link_text, sign_link
 from mail.tokens import sign
 from office.links import link_text
 from portal.app import ROUTES
-from tests.portal.conftest import SECRET, Clerk, Office, local
+from portal.rules import PortalRules
+from tests.portal.conftest import SECRET, Clerk, Office, clerk_of, local
 
 NAME = "天津经济技术开发区安委会"
 
@@ -104,8 +107,10 @@ async def test_a_link_that_does_not_hold_opens_nothing(office: Office, clerk: Cl
         assert NAME not in response.text
         assert ("022-00000000" in response.text) is known  # the office is named to those whom it once wrote to
         if method == "POST":
-            assert "7654321" in response.text
-            assert ("启动仪式 参加 数量" in response.text) is known
+            assert "没有收到" in response.text
+            read = kind in ("revoked", "left", "office")  # what is refused by the link itself is not read at all
+            assert ("7654321" in response.text) is read
+            assert ("启动仪式 参加 数量" in response.text) is read
     assert recorded(office) == before
 
 
@@ -122,6 +127,49 @@ async def test_the_closed_campaign_still_takes_hand_ins_and_says_so(office: Offi
     desk, number = office.link(), office.obligation("scheme")
     assert "已经办结" in await clerk.open(f"{desk}/o/{number}")
     assert "按迟报登记" in await clerk.upload(f"{desk}/o/{number}/upload", ("方案.pdf", b"%PDF-1"))
+
+
+@pytest.mark.parametrize("kind", ["forged", "expired"])
+async def test_nothing_is_read_with_a_link_that_does_not_hold(office: Office, clerk: Clerk, kind: str) -> None:
+    link, read = office.link(), []
+    if kind == "forged":
+        link = link[:-1] + ("a" if link[-1] != "a" else "b")
+    else:
+        office.now = office.book.close_at + timedelta(days=60)
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            read.append(1)
+            yield b"text=" + b"x" * 1000
+
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    response = await clerk.client.post(f"{link}/upload", content=body(), headers=headers)
+    assert response.status_code == {"forged": 404, "expired": 410}[kind]
+    assert not read
+
+
+async def test_only_so_many_forms_are_read_at_once(office: Office) -> None:
+    waiting, most = 0, 0
+    go_on = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal waiting, most
+        waiting += 1
+        most = max(most, waiting)
+        await go_on.wait()
+        waiting -= 1
+        yield b"text=x"
+
+    async with clerk_of(office, PortalRules(bodies=2))() as client:
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        sending = [
+            asyncio.create_task(client.post(f"{office.link()}/upload", content=body(), headers=headers))
+            for _ in range(5)
+        ]
+        await asyncio.sleep(0.3)
+        go_on.set()
+        assert {response.status_code for response in await asyncio.gather(*sending)} == {403}
+    assert most == 2
 
 
 @pytest.mark.parametrize("kind", ["none", "wrong", "other link", "other cookie", "cross-site"])

@@ -158,6 +158,14 @@ async def test_whoever_comes_too_often_is_asked_to_wait(office: Office) -> None:
         assert "没有收到" in clerk.text
         statuses = [(await client.get("/u/forged")).status_code for _ in range(4)]
         assert statuses == [404, 404, 429, 429]
+        assert (await client.get(desk)).status_code == 200  # nobody with a link of ours is shut out by them
+
+
+async def test_forged_links_use_up_nothing_of_the_address(office: Office) -> None:
+    async with clerk_of(office, PortalRules(requests_per_minute=3, bad_links_per_minute=2))() as client:
+        for _ in range(6):
+            await client.get("/u/forged")
+        assert [(await client.get(office.link())).status_code for _ in range(4)] == [200, 200, 200, 429]
 
 
 def test_a_rate_fills_up_again() -> None:
