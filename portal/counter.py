@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 from anyio import CapacityLimiter, fail_after, to_thread
 from starlette.requests import ClientDisconnect, Request
@@ -32,7 +32,6 @@ from portal.refusals import REFUSAL, closed_door, refusal
 from portal.rules import MIB, PortalRules
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 Show = Callable[[Visit], Shown]
 Do = Callable[[Visit, Sent], Shown]
 PEN_S = 30  # as long as the ledger itself waits for a lock
@@ -61,7 +60,8 @@ class Counter:
         self._clock = clock
         self.rules = rules
         self.pages = pages
-        self._threads = CapacityLimiter(rules.threads)
+        self._acting = CapacityLimiter(rules.threads)
+        self._looking = CapacityLimiter(rules.looking_threads)
         self._bodies = CapacityLimiter(rules.bodies)
         self._pen = Lock()
         self._posts = Rate(rules.posts_per_minute)
@@ -74,7 +74,7 @@ class Counter:
         if stopped is not None:
             return stopped
         try:
-            return await self._in_thread(partial(self._look, request, link, show))
+            return await to_thread.run_sync(partial(self._look, request, link, show), limiter=self._looking)
         except NoEntryError as error:
             return self._closed_door(request, error, Sent())
         except NotYoursError:
@@ -103,7 +103,7 @@ class Counter:
     async def _turned_away(self, request: Request, link: str) -> Response:
         """Answer a POST with a link that has run out, unread; the office is named."""
         try:
-            await self._in_thread(partial(self._admit, link))
+            await to_thread.run_sync(partial(self._admit, link), limiter=self._looking)
         except NoEntryError as error:
             return self._closed_door(request, error, Sent())
         except Exception:
@@ -129,7 +129,7 @@ class Counter:
 
     async def _done(self, request: Request, link: str, do: Do, sent: Sent) -> Response:
         try:
-            return await self._in_thread(partial(self._act, request, link, do, sent))
+            return await to_thread.run_sync(partial(self._act, request, link, do, sent), limiter=self._acting)
         except NoEntryError as error:
             return self._closed_door(request, error, sent)
         except NotYoursError:
@@ -147,9 +147,6 @@ class Counter:
     def wrong_method(self) -> Response:
         """Answer a GET where only a form may be sent, and the other way round."""
         return self._refuse("method", Sent())
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await to_thread.run_sync(work, limiter=self._threads)
 
     def _look(self, request: Request, link: str, show: Show) -> Response:
         premises = self._premises()

@@ -16,5 +16,6 @@ class PortalRules:
     requests_per_minute: int = 1_200  # from one address: a whole government network may stand behind one
     bad_links_per_minute: int = 30  # from one address
     bodies: int = 32  # forms that are read and done at once, of all visitors: so many may lie in memory
-    threads: int = 8
+    threads: int = 8  # for what is handed in
+    looking_threads: int = 6  # for pages, which never wait behind it
     secure: bool = False  # reached by https: cookies are Secure, and HSTS is sent

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -170,6 +171,24 @@ async def test_only_so_many_forms_are_read_at_once(office: Office) -> None:
         go_on.set()
         assert {response.status_code for response in await asyncio.gather(*sending)} == {403}
     assert most == 2
+
+
+async def test_a_page_opens_while_others_wait_to_write(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    pen = threading.Event()
+    monkeypatch.setattr("portal.routes.hand_in_nothing", lambda *_: pen.wait(20))
+    async with clerk_of(office, PortalRules(threads=1))() as client:
+        clerk = Clerk(client)
+        desk, number = office.link(), office.obligation("report")
+        await clerk.open(f"{desk}/o/{number}")
+        data = {"_csrf": clerk.token(), "sure": "1"}
+        writing = asyncio.create_task(client.post(f"{desk}/o/{number}/nil", data=data))
+        await asyncio.sleep(0.3)
+        try:
+            async with asyncio.timeout(5):
+                assert (await client.get(desk)).status_code == 200
+        finally:
+            pen.set()
+            await writing
 
 
 @pytest.mark.parametrize("kind", ["none", "wrong", "other link", "other cookie", "cross-site"])
