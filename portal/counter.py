@@ -7,7 +7,7 @@ received: then nothing was, as all is written in one transaction.
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from threading import Lock
@@ -23,9 +23,9 @@ from office.premises import Premises
 from office.refusals import NotPossible
 from office.rulebook import Rulebook, rulebook_of
 from office.unit_own import NotYoursError
-from office.workbooks import open_ahead
+from office.workbooks import forget_ahead, open_ahead
 from portal.forms import BrokenFormError, Sent, read_form
-from portal.gate import FIELD, NoEntryError, Visit, admit, cookie_name, cookie_of, form_token, is_ours
+from portal.gate import FIELD, NoEntryError, Ready, Visit, admit, cookie_name, cookie_of, form_token, is_ours
 from portal.limits import Rate, TooLargeError
 from portal.pages import Download, GoTo, Pages, Shown, go_to, hand_out
 from portal.refusals import REFUSAL, closed_door, refusal
@@ -34,6 +34,7 @@ from portal.rules import MIB, PortalRules
 logger = logging.getLogger(__name__)
 Show = Callable[[Visit], Shown]
 Do = Callable[[Visit, Sent], Shown]
+Prepare = Callable[[Visit, Sent], Ready]
 PEN_S = 30  # as long as the ledger itself waits for a lock
 BODY_S = 60  # a form that could not be read for so long is given up
 COOKIE_S = 12 * 3600
@@ -47,6 +48,14 @@ class _Guest:
     cookie: str
     new: bool
     token: str
+
+
+@dataclass(frozen=True)
+class _Deed:
+    """What a POST does, and what is made ready for it while others may write."""
+
+    do: Do
+    prepare: Prepare | None
 
 
 class Counter:
@@ -83,8 +92,11 @@ class Counter:
             logger.exception("a page could not be shown")
             return self._refuse("out_of_order", Sent())
 
-    async def act(self, request: Request, link: str, do: Do) -> Response:
-        """Answer a POST: do it in one transaction, or say that it was not done and give back what was typed."""
+    async def act(self, request: Request, link: str, do: Do, prepare: Prepare | None = None) -> Response:
+        """Answer a POST: do it in one transaction, or say that it was not done and give back what was typed.
+
+        What takes long and writes nothing is for ``prepare``, which comes before that transaction.
+        """
         stopped = self._stopped(request, link)
         if stopped is None and glance(self._premises(), link, self._clock()) is not LinkState.VALID:
             stopped = await self._turned_away(request, link)
@@ -96,7 +108,7 @@ class Counter:
         except TimeoutError:
             return self._refuse("not_received", Sent())
         try:
-            return await self._read_and_done(request, link, do)
+            return await self._read_and_done(request, link, _Deed(do, prepare))
         finally:
             self._bodies.release()
 
@@ -115,7 +127,7 @@ class Counter:
         with premises.ledger.reading() as session:
             admit(session, premises, link, self._clock())
 
-    async def _read_and_done(self, request: Request, link: str, do: Do) -> Response:
+    async def _read_and_done(self, request: Request, link: str, deed: _Deed) -> Response:
         try:
             sent = await read_form(request, self.rules)
         except TooLargeError:
@@ -125,11 +137,11 @@ class Counter:
             return self._refuse("broken_form", Sent(), most=self.rules.max_files)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it, and nothing was recorded
-        return await self._done(request, link, do, sent)
+        return await self._done(request, link, deed, sent)
 
-    async def _done(self, request: Request, link: str, do: Do, sent: Sent) -> Response:
+    async def _done(self, request: Request, link: str, deed: _Deed, sent: Sent) -> Response:
         try:
-            return await to_thread.run_sync(partial(self._act, request, link, do, sent), limiter=self._acting)
+            return await to_thread.run_sync(partial(self._act, request, link, deed, sent), limiter=self._acting)
         except NoEntryError as error:
             return self._closed_door(request, error, sent)
         except NotYoursError:
@@ -155,7 +167,7 @@ class Counter:
             visit = admit(session, premises, link, self._clock())
             return self._answer(guest, show(visit))
 
-    def _act(self, request: Request, link: str, do: Do, sent: Sent) -> Response:
+    def _act(self, request: Request, link: str, deed: _Deed, sent: Sent) -> Response:
         premises = self._premises()
         guest = self._guest(request, link, premises)
         with premises.ledger.reading() as session:  # whoever is not admitted keeps nobody waiting for the pen
@@ -166,11 +178,23 @@ class Counter:
             return self._with_cookie(self._refuse("stale", sent, request=request, retry=retry), guest)
         if not self._posts.take(link):
             return self._refuse("too_often", sent, request=request)
-        for file in sent.files:
-            open_ahead(file.content)
-        with self._holding_the_pen(), premises.ledger.writing() as session:
-            shown = do(admit(session, premises, link, self._clock()), sent)
+        ready = self._prepared(link, deed, sent)
+        try:
+            for content in ready.contents:
+                open_ahead(content)
+            with self._holding_the_pen(), premises.ledger.writing() as session:
+                shown = deed.do(replace(admit(session, premises, link, self._clock()), ready=ready), sent)
+        finally:
+            for content in ready.contents:
+                forget_ahead(content)
         return self._answer(guest, shown)
+
+    def _prepared(self, link: str, deed: _Deed, sent: Sent) -> Ready:
+        if deed.prepare is None:
+            return Ready()
+        premises = self._premises()
+        with premises.ledger.reading() as session:
+            return deed.prepare(admit(session, premises, link, self._clock()), sent)
 
     @contextmanager
     def _holding_the_pen(self) -> Iterator[None]:
