@@ -133,6 +133,11 @@ class Sandbox:
             while len(self._ahead) > OPENED_AHEAD:
                 self._ahead.popitem(last=False)
 
+    def forget(self, data: bytes) -> None:
+        """Drop a workbook opened ahead that nobody asked for."""
+        with self._lock:
+            self._ahead.pop(sha256(data).digest(), None)
+
     def open_workbook(self, data: bytes) -> Book:
         """Return a workbook, opened in a process of its own, now or ahead.
 

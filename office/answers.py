@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ledger.facts import load_obligations
 from ledger.tables import AnswerRow, DeliverableRow, FileRow, FindingRow, IntakeRow, ObligationRow, SubmissionRow
 from office import wording
 from office.letters import Answer, AnswerLine, FindingLine
 from office.premises import Premises
 from office.rulebook import Rulebook
 from rules.forms import Finding
+from rules.obligations import Obligation
 
 PARTS = ("problem", "remedy")
 SHOWN = 30  # findings in one mail; the rest are counted
@@ -32,9 +34,11 @@ def answer_of(session: Session, premises: Premises, book: Rulebook, intake_id: i
         .where(SubmissionRow.intake_id == intake_id)
         .order_by(SubmissionRow.id)
     )
+    found = session.execute(query).all()
+    known = _known(session, [obligation for _, obligation, _ in found])
     lines = tuple(
-        _line(session, premises, book, submission, obligation, title)
-        for submission, obligation, title in session.execute(query)
+        _line(session, premises, book, submission, known[obligation.id], title)
+        for submission, obligation, title in found
     )
     return Answer(lines=lines, problems=tuple(str(p) for p in intake.problems))
 
@@ -44,7 +48,16 @@ def answer_of_submission(session: Session, premises: Premises, book: Rulebook, s
     submission = session.get_one(SubmissionRow, submission_id)
     obligation = session.get_one(ObligationRow, submission.obligation_id)
     title = session.get_one(DeliverableRow, obligation.deliverable_id).title
-    return Answer(lines=(_line(session, premises, book, submission, obligation, title),))
+    known = _known(session, [obligation])[obligation.id]
+    return Answer(lines=(_line(session, premises, book, submission, known, title),))
+
+
+def _known(session: Session, rows: Sequence[ObligationRow]) -> dict[int, Obligation]:
+    """Return the facts by which obligations of one campaign are judged."""
+    if not rows:
+        return {}
+    parties = {row.party_id for row in rows}
+    return {ob.id: ob for ob in load_obligations(session, rows[0].campaign_id, party_ids=parties)}
 
 
 def _line(
@@ -52,7 +65,7 @@ def _line(
     premises: Premises,
     book: Rulebook,
     submission: SubmissionRow,
-    obligation: ObligationRow,
+    known: Obligation,
     title: str,
 ) -> AnswerLine:
     name = session.scalar(select(FileRow.name).where(FileRow.submission_id == submission.id))
@@ -63,16 +76,13 @@ def _line(
     weight = {"must": 0, "query": 1, "info": 2}
     rows = sorted(rows, key=lambda f: weight[f.severity])
     answered = answers_to(session, rows)
-    timely = ""
-    if obligation.due_at is not None:
-        timely = "按时" if submission.received_at < obligation.due_at else "已过截止时间，按迟报登记"
     return AnswerLine(
         title=title,
         version=submission.version,
         state=submission.state,
         state_text=STATES[submission.state],
         received_text=wording.moment_text(submission.received_at, book.zone),
-        timely_text=timely,
+        timely_text=wording.timely_text(known, submission.received_at),
         file_name=file_name,
         findings=tuple(sentences_of(premises.finding_texts, f, answered.get(f.id)) for f in rows[:SHOWN]),
         more_findings=max(0, len(rows) - SHOWN),

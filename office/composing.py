@@ -18,7 +18,7 @@ from office import wording
 from office.alerts import alert_lines
 from office.decided import told_of
 from office.letters import CampaignLines, ContactLines, DigestRow, ItemLine, LetterContext, PartyLines, TallyRow
-from office.links import portal_link
+from office.links import has_page, portal_link
 from office.premises import Premises
 from office.rulebook import Rulebook, rulebook_of
 from office.skeletons import Composed, Kept
@@ -134,6 +134,8 @@ class Composer:
 
     def _link(self, party: Party) -> dict[str, str]:
         """Return the value of the mark for the party's page, if there is a portal."""
+        if not has_page(party):
+            return {}
         link = portal_link(self._premises, self._book, party.id, party.link_epoch)
         return {"link": link} if link else {}
 
@@ -176,7 +178,7 @@ class Composer:
             reply_address=mark("reply"),
             why=WHY[message.notice],
             date_text=wording.moment_text(self._act.as_of, self._book.zone),
-            link=mark("link") if self._premises.portal_url and party.kind == "unit" else "",
+            link=mark("link") if self._premises.portal_url and has_page(party) else "",
             items=self._item_lines(party.id, {item.obligation_id for item in live}),
             attachments=tuple(e.file_name for e in enclosures),
             answer=told.answer,

@@ -59,6 +59,11 @@ def proposed_value(finding: FindingRow) -> float | None:
     return read_number(proposed).value if proposed else None
 
 
+def is_proposed(finding: FindingRow, said: str) -> bool:
+    """Whether somebody names the very value that a query proposes."""
+    return bool(said) and said == str(finding.params.get("proposed", "")).strip()
+
+
 def _form_of(session: Session, obligation: ObligationRow) -> Form | None:
     campaign = rulebook_of(session.get_one(CampaignRow, obligation.campaign_id)).campaign
     key = session.get_one(DeliverableRow, obligation.deliverable_id).key

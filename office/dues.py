@@ -21,9 +21,10 @@ def new_due(book: Rulebook, act: Act, stated: date | datetime) -> datetime:
         deadline = StatedDeadline(day=local.date(), at=local.time().replace(second=0, microsecond=0))
     else:
         deadline = StatedDeadline(day=stated)
-    due = due_instant(deadline, book.zone)
     closes = book.campaign.closes_on
-    if due <= act.as_of or deadline.day > closes:
+    # A day beyond the close comes first: of the calendar's last day there is no next midnight.
+    due = due_instant(deadline, book.zone) if deadline.day <= closes else None
+    if due is None or due <= act.as_of:
         raise NotPossible(
             "bad_due",
             f"the new deadline {stated.isoformat()} has passed, or lies after the campaign's close on {closes}; "

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from ledger import audit
 from ledger.acts import Act
+from ledger.facts import Party
 from ledger.tables import CampaignRow, PartyKind, PartyRow
 from mail.links import Link, read_link_text, sign_link
 from office.premises import Premises
@@ -52,13 +53,26 @@ def link_for_days(session: Session, premises: Premises, act: Act, party: PartyRo
         ValueError: the party is no unit that takes part.
 
     """
-    if party.kind != PartyKind.UNIT or party.left_at is not None:
+    if not has_page(party):
         raise ValueError(f"{party.code} is no unit that takes part: it has no page")
     expires = act.wall + timedelta(days=days)
     text = sign_link(Link(party_id=party.id, epoch=party.link_epoch, expires=expires), premises.secret)
     detail = {"expires": expires.isoformat(timespec="seconds")}
     audit.append(session, act, "link.given_out", detail, campaign_id=party.campaign_id, party_id=party.id)
     return f"{premises.portal_url.rstrip('/')}/u/{text}"
+
+
+def glance(premises: Premises, text: str, at: datetime) -> LinkState:
+    """Return what a link tells by itself, before anything is asked of the ledger or read of a request."""
+    link = read_link_text(text, premises.secret)
+    if link is None:
+        return LinkState.UNKNOWN
+    return LinkState.EXPIRED if at >= link.expires else LinkState.VALID
+
+
+def has_page(party: PartyRow | Party) -> bool:
+    """Whether a party has a page of its own: a unit that takes part, not one that has left, and not the office."""
+    return party.kind == PartyKind.UNIT and party.left_at is None
 
 
 def open_link(session: Session, premises: Premises, text: str, at: datetime) -> Opened:
@@ -71,6 +85,6 @@ def open_link(session: Session, premises: Premises, text: str, at: datetime) -> 
     state = LinkState.VALID
     if at >= link.expires:
         state = LinkState.EXPIRED
-    elif link.epoch != party.link_epoch:
+    elif link.epoch != party.link_epoch or not has_page(party):
         state = LinkState.REVOKED
     return Opened(state=state, party=party, campaign=campaign)

@@ -133,7 +133,7 @@ def desk_of(session: Session, premises: Premises, party: PartyRow, at: datetime)
     row = session.get_one(CampaignRow, party.campaign_id)
     book = rulebook_of(row)
     obligations = load_obligations(session, row.id, party_ids=[party.id])
-    versions = _versions(session, premises, book, [ob.id for ob in obligations], {ob.id: ob.due for ob in obligations})
+    versions = _versions(session, premises, book, {ob.id: ob for ob in obligations})
     drafts = set(session.scalars(select(DraftRow.obligation_id).where(DraftRow.obligation_id.in_(versions))))
     dated = sorted((ob.due, ob.id, ob) for ob in obligations if ob.due is not None)
     asked = {r.obligation_id: r for r in requests_of(session, party) if r.decision_id is None}
@@ -233,9 +233,10 @@ def _voluntary(
 
 
 def _versions(
-    session: Session, premises: Premises, book: Rulebook, ids: Sequence[int], dues: dict[int, datetime | None]
+    session: Session, premises: Premises, book: Rulebook, obligations: dict[int, Obligation]
 ) -> dict[int, tuple[VersionView, ...]]:
     """Return the versions of obligations, newest first, with their files and findings; three queries for all."""
+    ids = list(obligations)
     query = select(SubmissionRow).where(SubmissionRow.obligation_id.in_(ids)).order_by(SubmissionRow.version.desc())
     submissions = session.scalars(query).all()
     numbers = [s.id for s in submissions]
@@ -250,7 +251,6 @@ def _versions(
     returned = _reasons(session, ids)
     found: dict[int, tuple[VersionView, ...]] = dict.fromkeys(ids, ())
     for one in submissions:
-        due = dues[one.obligation_id]
         view = VersionView(
             submission_id=one.id,
             number=one.version,
@@ -258,7 +258,7 @@ def _versions(
             state_text=STATES.get(one.state, one.state),
             received_text=wording.moment_text(one.received_at, book.zone),
             channel_text=wording.CHANNEL.get(one.channel, one.channel),
-            timely_text="" if due is None else "按时" if one.received_at < due else "迟报",
+            timely_text=wording.timely_text(obligations[one.obligation_id], one.received_at),
             files=tuple(files[one.id]),
             findings=findings[one.id],
             reasons=returned.get(one.id, ()) if one.state == "returned" else (),

@@ -154,11 +154,20 @@ def workbook_of(premises: Premises, opened: Opened, typed: Typed) -> bytes:
     return fill_form(empty_workbook(premises, opened), opened.form, entries)
 
 
-def check_typed(premises: Premises, opened: Opened, typed: Typed) -> Checked:
-    """Check what was typed, as the workbook it would be handed in as."""
-    read = read_workbook(workbook_of(premises, opened, typed), [opened.form])
+@dataclass(frozen=True, kw_only=True)
+class Filled:
+    """A form as it was typed: the workbook it becomes, and what is found in it."""
+
+    content: bytes
+    checked: Checked
+
+
+def fill_and_check(premises: Premises, opened: Opened, typed: Typed) -> Filled:
+    """Make a workbook of what was typed, and check it as it would be handed in."""
+    content = workbook_of(premises, opened, typed)
+    read = read_workbook(content, [opened.form])
     table = read.table or Table(form_key=opened.form.key, sheet=opened.form.title, rows=())
-    return check(opened.form, table)
+    return Filled(content=content, checked=check(opened.form, table))
 
 
 def draft_of(session: Session, obligation_id: int) -> DraftRow | None:

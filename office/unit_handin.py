@@ -15,7 +15,7 @@ from office.handin import TakenIn, take_in
 from office.nil import hand_in_nil
 from office.premises import Premises
 from office.refusals import NotPossible
-from office.unit_forms import Opened, Typed, drop_draft, workbook_of
+from office.unit_forms import Opened, drop_draft
 from office.unit_own import deliverable_key
 from office.workbooks import NotPlacedError
 
@@ -128,9 +128,8 @@ def _noted(session: Session, act: Act, party: PartyRow, size: int) -> IntakeRow:
     return intake
 
 
-def hand_in_form(session: Session, premises: Premises, act: Act, opened: Opened, typed: Typed) -> HandedIn:
+def hand_in_form(session: Session, premises: Premises, act: Act, opened: Opened, content: bytes) -> HandedIn:
     """Take in a form filled on the page, as the unit's workbook; its draft is no longer needed then."""
-    content = workbook_of(premises, opened, typed)
     deliverable = opened.book.campaign.deliverable(opened.deliverable)
     name = f"{deliverable.label}{deliverable.title}（网页填报）.xlsx"
     file = IncomingFile(name=name, content=content)

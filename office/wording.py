@@ -4,6 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from rules.deadlines import stated
+from rules.obligations import Obligation, first_received
 
 ZONE = {"Asia/Shanghai": "北京时间", "Asia/Urumqi": "新疆时间", "Asia/Hong_Kong": "香港时间"}
 WEEKDAYS = "一二三四五六日"
@@ -238,6 +239,17 @@ def overdue_text(due: datetime | None, as_of: datetime, zone: ZoneInfo) -> str:
         return ""
     days = (as_of.astimezone(zone).date() - stated(due, zone).day).days
     return f"已逾期{days}天" if days else "已逾期"
+
+
+def timely_text(obligation: Obligation, received_at: datetime) -> str:
+    """Return whether a version came in time, by the instant and the version by which the rates judge it."""
+    if obligation.judged_by is None:
+        return ""
+    if received_at < obligation.judged_by:
+        return "按时"
+    if obligation.versions and first_received(obligation.versions) < obligation.judged_by:
+        return "按时（以首次报送计）"
+    return "已过截止时间，按迟报登记"
 
 
 def cause_text(reason: str) -> str:

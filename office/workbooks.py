@@ -58,6 +58,11 @@ def open_ahead(content: bytes) -> None:
         SANDBOX.open_ahead(content)
 
 
+def forget_ahead(content: bytes) -> None:
+    """Drop what was opened ahead of a file, if it was not asked for."""
+    SANDBOX.forget(content)
+
+
 def campaign_years(campaign: Campaign) -> frozenset[int]:
     """Return the years that a campaign's own papers may name."""
     spanned = range(campaign.issued_on.year, campaign.closes_on.year + 1)

@@ -1,11 +1,17 @@
 """What a unit asks for and answers on its page: a later deadline, another contact, a query confirmed."""
 
+from dataclasses import asdict
 from datetime import date
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ledger.requests import CONTACT
+from ledger.submissions import fitting
+from ledger.tables import RequestRow
+from office.confirming import is_proposed
+from office.contact_changes import read_named
+from office.refusals import NotPossible
 from office.requests import ask_contact_change, ask_extension, requests_of
 from office.review import confirm_finding
 from office.unit_desk import desk_of
@@ -50,7 +56,7 @@ def _extension(visit: Visit, sent: Sent, number: int) -> Shown:
         until = date.fromisoformat(sent.get("until"))
     except ValueError:
         return GoTo(path=f"/o/{number}?said=bad_date#extension")
-    reason = sent.get("reason")
+    reason = _as_kept(sent.get("reason"))
     asked = [r for r in requests_of(visit.session, visit.party) if r.decision_id is None and r.obligation_id == number]
     if not any((r.wish, r.reason) == ({"until": until.isoformat()}, reason) for r in asked):  # a double click asks once
         ask_extension(visit.session, visit.premises, visit.act, visit.party, number, until=until, reason=reason)
@@ -58,12 +64,17 @@ def _extension(visit: Visit, sent: Sent, number: int) -> Shown:
 
 
 def _answer(visit: Visit, sent: Sent, number: int) -> Shown:
-    """Confirm what a query proposes, or give another number or an explanation; an answered one is left as it is."""
+    """Confirm what a query proposes, or give another number or an explanation; an answered one is left as it is.
+
+    Only the button that names the proposed value confirms it: an empty form says nothing.
+    """
     finding, obligation_id = own_finding(visit.session, visit.party, number)
     value, text = sent.get("number"), sent.get("text")
     read = read_number(value)
     if value and read.kind not in (NumberKind.EXACT, NumberKind.NORMALISED):
         return GoTo(path=f"/o/{obligation_id}?said=bad_number#q{number}")
+    if not value and not text and not is_proposed(finding, sent.get("confirm")):
+        raise NotPossible("nothing_said", f"the answer to finding {number} is empty")
     given = None if read.value is None else float(read.value)
     confirm_finding(visit.session, visit.premises, visit.act, finding.id, number=given, text=text)
     return GoTo(path=f"/o/{obligation_id}?said=confirmed#q{number}")
@@ -77,9 +88,9 @@ def _contact_page(visit: Visit, said: tuple[str, bool]) -> Page:
 def _contact(visit: Visit, sent: Sent) -> Shown:
     if not all(sent.get(name) for name in ("role", "name", "address", "reason")):
         return GoTo(path="/contact?said=incomplete")
-    wish = {name: sent.get(name) for name in ("role", "name", "address", "phone")}
+    wish = asdict(read_named(sent.get("role"), sent.get("name"), sent.get("address"), sent.get("phone")))
     asked = [r for r in requests_of(visit.session, visit.party) if r.decision_id is None and r.kind == CONTACT]
-    if any((r.wish, r.reason) == (wish, sent.get("reason")) for r in asked):  # a double click asks once
+    if any((r.wish, r.reason) == (wish, _as_kept(sent.get("reason"))) for r in asked):  # a double click asks once
         return GoTo(path="/contact?said=contact")
     ask_contact_change(
         visit.session,
@@ -93,3 +104,8 @@ def _contact(visit: Visit, sent: Sent) -> Shown:
         reason=sent.get("reason"),
     )
     return GoTo(path="/contact?said=contact")
+
+
+def _as_kept(reason: str) -> str:
+    """Return a reason as it is kept in a request, so that the same one is known again."""
+    return fitting(RequestRow, reason=reason)["reason"]

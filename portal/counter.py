@@ -7,35 +7,36 @@ received: then nothing was, as all is written in one transaction.
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, fail_after, to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ledger.tables import CampaignRow
-from office.links import LinkState, Opened
+from office.links import LinkState, Opened, glance
 from office.premises import Premises
 from office.refusals import NotPossible
 from office.rulebook import Rulebook, rulebook_of
 from office.unit_own import NotYoursError
-from office.workbooks import open_ahead
+from office.workbooks import forget_ahead, open_ahead
 from portal.forms import BrokenFormError, Sent, read_form
-from portal.gate import FIELD, NoEntryError, Visit, admit, cookie_name, cookie_of, form_token, is_ours
+from portal.gate import FIELD, NoEntryError, Ready, Visit, admit, cookie_name, cookie_of, form_token, is_ours
 from portal.limits import Rate, TooLargeError
 from portal.pages import Download, GoTo, Pages, Shown, go_to, hand_out
 from portal.refusals import REFUSAL, closed_door, refusal
 from portal.rules import MIB, PortalRules
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 Show = Callable[[Visit], Shown]
 Do = Callable[[Visit, Sent], Shown]
+Prepare = Callable[[Visit, Sent], Ready]
 PEN_S = 30  # as long as the ledger itself waits for a lock
+BODY_S = 60  # a form that could not be read for so long is given up
 COOKIE_S = 12 * 3600
 
 
@@ -49,6 +50,14 @@ class _Guest:
     token: str
 
 
+@dataclass(frozen=True)
+class _Deed:
+    """What a POST does, and what is made ready for it while others may write."""
+
+    do: Do
+    prepare: Prepare | None
+
+
 class Counter:
     """What all routes share."""
 
@@ -60,7 +69,9 @@ class Counter:
         self._clock = clock
         self.rules = rules
         self.pages = pages
-        self._threads = CapacityLimiter(rules.threads)
+        self._acting = CapacityLimiter(rules.threads)
+        self._looking = CapacityLimiter(rules.looking_threads)
+        self._bodies = CapacityLimiter(rules.bodies)
         self._pen = Lock()
         self._posts = Rate(rules.posts_per_minute)
         self._requests = Rate(rules.requests_per_minute)
@@ -68,10 +79,11 @@ class Counter:
 
     async def look(self, request: Request, link: str, show: Show) -> Response:
         """Answer a GET: it changes nothing, and only a page with forms sets a cookie."""
-        if not self._may_come(request):
-            return self._refuse("too_often", Sent())
+        stopped = self._stopped(request, link)
+        if stopped is not None:
+            return stopped
         try:
-            return await self._in_thread(partial(self._look, request, link, show))
+            return await to_thread.run_sync(partial(self._look, request, link, show), limiter=self._looking)
         except NoEntryError as error:
             return self._closed_door(request, error, Sent())
         except NotYoursError:
@@ -80,10 +92,42 @@ class Counter:
             logger.exception("a page could not be shown")
             return self._refuse("out_of_order", Sent())
 
-    async def act(self, request: Request, link: str, do: Do) -> Response:
-        """Answer a POST: do it in one transaction, or say that it was not done and give back what was typed."""
-        if not self._may_come(request):
-            return self._refuse("too_often", Sent())
+    async def act(self, request: Request, link: str, do: Do, prepare: Prepare | None = None) -> Response:
+        """Answer a POST: do it in one transaction, or say that it was not done and give back what was typed.
+
+        What takes long and writes nothing is for ``prepare``, which comes before that transaction.
+        """
+        stopped = self._stopped(request, link)
+        if stopped is None and glance(self._premises(), link, self._clock()) is not LinkState.VALID:
+            stopped = await self._turned_away(request, link)
+        if stopped is not None:
+            return stopped
+        try:
+            with fail_after(BODY_S):
+                await self._bodies.acquire()
+        except TimeoutError:
+            return self._refuse("not_received", Sent())
+        try:
+            return await self._read_and_done(request, link, _Deed(do, prepare))
+        finally:
+            self._bodies.release()
+
+    async def _turned_away(self, request: Request, link: str) -> Response:
+        """Answer a POST with a link that has run out, unread; the office is named."""
+        try:
+            await to_thread.run_sync(partial(self._admit, link), limiter=self._looking)
+        except NoEntryError as error:
+            return self._closed_door(request, error, Sent())
+        except Exception:
+            logger.exception("a link that has run out could not be looked up")
+        return self._refuse("not_received", Sent())
+
+    def _admit(self, link: str) -> None:
+        premises = self._premises()
+        with premises.ledger.reading() as session:
+            admit(session, premises, link, self._clock())
+
+    async def _read_and_done(self, request: Request, link: str, deed: _Deed) -> Response:
         try:
             sent = await read_form(request, self.rules)
         except TooLargeError:
@@ -93,11 +137,11 @@ class Counter:
             return self._refuse("broken_form", Sent(), most=self.rules.max_files)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it, and nothing was recorded
-        return await self._done(request, link, do, sent)
+        return await self._done(request, link, deed, sent)
 
-    async def _done(self, request: Request, link: str, do: Do, sent: Sent) -> Response:
+    async def _done(self, request: Request, link: str, deed: _Deed, sent: Sent) -> Response:
         try:
-            return await self._in_thread(partial(self._act, request, link, do, sent))
+            return await to_thread.run_sync(partial(self._act, request, link, deed, sent), limiter=self._acting)
         except NoEntryError as error:
             return self._closed_door(request, error, sent)
         except NotYoursError:
@@ -116,9 +160,6 @@ class Counter:
         """Answer a GET where only a form may be sent, and the other way round."""
         return self._refuse("method", Sent())
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await to_thread.run_sync(work, limiter=self._threads)
-
     def _look(self, request: Request, link: str, show: Show) -> Response:
         premises = self._premises()
         guest = self._guest(request, link, premises)
@@ -126,7 +167,7 @@ class Counter:
             visit = admit(session, premises, link, self._clock())
             return self._answer(guest, show(visit))
 
-    def _act(self, request: Request, link: str, do: Do, sent: Sent) -> Response:
+    def _act(self, request: Request, link: str, deed: _Deed, sent: Sent) -> Response:
         premises = self._premises()
         guest = self._guest(request, link, premises)
         with premises.ledger.reading() as session:  # whoever is not admitted keeps nobody waiting for the pen
@@ -137,11 +178,23 @@ class Counter:
             return self._with_cookie(self._refuse("stale", sent, request=request, retry=retry), guest)
         if not self._posts.take(link):
             return self._refuse("too_often", sent, request=request)
-        for file in sent.files:
-            open_ahead(file.content)
-        with self._holding_the_pen(), premises.ledger.writing() as session:
-            shown = do(admit(session, premises, link, self._clock()), sent)
+        ready = self._prepared(link, deed, sent)
+        try:
+            for content in ready.contents:
+                open_ahead(content)
+            with self._holding_the_pen(), premises.ledger.writing() as session:
+                shown = deed.do(replace(admit(session, premises, link, self._clock()), ready=ready), sent)
+        finally:
+            for content in ready.contents:
+                forget_ahead(content)
         return self._answer(guest, shown)
+
+    def _prepared(self, link: str, deed: _Deed, sent: Sent) -> Ready:
+        if deed.prepare is None:
+            return Ready()
+        premises = self._premises()
+        with premises.ledger.reading() as session:
+            return deed.prepare(admit(session, premises, link, self._clock()), sent)
 
     @contextmanager
     def _holding_the_pen(self) -> Iterator[None]:
@@ -181,15 +234,21 @@ class Counter:
         cookie, new = cookie_of(request, secure=self.rules.secure)
         return _Guest(link, cookie, new, form_token(premises.secret, link, cookie))
 
-    def _may_come(self, request: Request) -> bool:
+    def _stopped(self, request: Request, link: str) -> Response | None:
+        """Return the answer to whom is not listened to any further.
+
+        Forged links are counted apart: whoever tries them shuts nobody out who comes from the same address with a
+        link that we signed.
+        """
         who = _address(request)
-        return not self._bad_links.is_empty(who) and self._requests.take(who)
+        if glance(self._premises(), link, self._clock()) is LinkState.UNKNOWN:
+            if not self._bad_links.take(who):
+                return self._refuse("too_often", Sent())
+            return self._closed_door(request, NoEntryError(Opened(state=LinkState.UNKNOWN)), Sent())
+        return None if self._requests.take(who) else self._refuse("too_often", Sent())
 
     def _closed_door(self, request: Request, error: NoEntryError, sent: Sent) -> Response:
-        opened: Opened = error.opened
-        if opened.state is LinkState.UNKNOWN:
-            self._bad_links.take(_address(request))
-        return self.pages.show(closed_door(opened, sent), {})
+        return self.pages.show(closed_door(error.opened, sent, posted=request.method == "POST"), {})
 
     def _refuse(
         self,

@@ -13,6 +13,7 @@ from ledger.acts import Act
 from ledger.tables import PartyRow
 from office.links import LinkState, Opened, open_link
 from office.premises import Premises
+from office.unit_forms import Filled
 from office.unit_handin import unit_act
 
 SCOPE = b"muster page 1"
@@ -30,6 +31,14 @@ class NoEntryError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ready:
+    """What was made ready for a visit before the ledger is held for it."""
+
+    contents: tuple[bytes, ...] = ()  # workbooks that will be asked for, to be opened ahead
+    filled: Filled | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Visit:
     """Somebody with a valid link, in a session of the ledger."""
 
@@ -38,6 +47,7 @@ class Visit:
     party: PartyRow
     at: datetime
     act: Act
+    ready: Ready = Ready()
 
 
 def admit(session: Session, premises: Premises, link: str, at: datetime) -> Visit:

@@ -36,10 +36,6 @@ class Rate:
             self._left.popitem(last=False)
         return left >= 1
 
-    def is_empty(self, who: str) -> bool:
-        """Whether somebody has none left; takes nothing."""
-        return self._filled(who) < 1
-
     def _filled(self, who: str) -> float:
         left, then = self._left.get(who, (self._full, self._clock()))
         return min(self._full, left + (self._clock() - then) * self._full / 60)

@@ -68,7 +68,8 @@ DOOR = {
     LinkState.REVOKED: Refusal(
         status=410,
         heading="链接已经停用",
-        remedy="办公室已停用这个链接。请使用停用之后收到的邮件中的链接；还没有收到的，请与办公室联系索取。",
+        remedy="链接已由办公室停用，或贵单位已不在本次活动的报送单位之列。"
+        "请使用停用之后收到的邮件中的链接；没有新链接或有疑问的，请与办公室联系。",
     ),
 }
 
@@ -99,11 +100,11 @@ def refusal(
     return _page(found, found.remedy.format(most=most, said=said), sent, book=book, retry=retry)
 
 
-def closed_door(opened: Opened, sent: Sent) -> Page:
+def closed_door(opened: Opened, sent: Sent, *, posted: bool = False) -> Page:
     """Return the page for a link that does not hold. Only of a link that we once signed is the office named."""
     said = DOOR[opened.state]
     book = rulebook_of(opened.campaign) if opened.campaign is not None else None
-    return _page(said, said.remedy + (NOTHING if sent.text or sent.files else ""), sent, book=book)
+    return _page(said, said.remedy + (NOTHING if posted else ""), sent, book=book)
 
 
 def _page(
@@ -122,7 +123,7 @@ def _page(
 
 def named(book: Rulebook | None, sent: Sent) -> list[tuple[str, str]]:
     """Return what was typed with the names a person knows it by, as far as they are known."""
-    typed = [(name, text) for name, text in sent.typed.items() if name not in ("action", "sure")]
+    typed = [(name, text) for name, text in sent.typed.items() if name not in ("action", "sure", "confirm")]
     forms = book.campaign.forms.values() if book is not None else ()
     cells = [name for name, _ in typed if "." in name]
     form = next((f for f in forms if cells and all(_label(f, name) for name in cells)), None)

@@ -10,12 +10,12 @@ from ledger.tables import CampaignRow, IntakeKind
 from office.answers import answer_of
 from office.rulebook import rulebook_of
 from office.unit_desk import AffairView, Desk, affair_of, desk_of, voluntary_of
-from office.unit_forms import check_typed, empty_workbook, open_form, save_draft, typed_before, typed_in, view_form
+from office.unit_forms import empty_workbook, fill_and_check, open_form, save_draft, typed_before, typed_in, view_form
 from office.unit_handin import hand_in_files, hand_in_form, hand_in_nothing
 from office.unit_own import NotYoursError, own_file, own_intake, own_obligation, submissions_of
 from portal.counter import Counter
 from portal.forms import Sent
-from portal.gate import Visit
+from portal.gate import Ready, Visit
 from portal.numbers import Number
 from portal.pages import Download, GoTo, Page, Shown
 from portal.sayings import said_in
@@ -71,11 +71,21 @@ def handing_in_routes(counter: Counter) -> APIRouter:
 
     @router.post("/u/{link}/o/{number}/fill")
     async def fill(request: Request, link: str, number: Number) -> Response:
-        return await counter.act(request, link, lambda visit, sent: _filled(visit, sent, number))
+        return await counter.act(
+            request,
+            link,
+            lambda visit, sent: _filled(visit, sent, number),
+            lambda visit, sent: _fill_ready(visit, sent, number),
+        )
 
     @router.post("/u/{link}/o/{number}/upload")
     async def upload(request: Request, link: str, number: Number) -> Response:
-        return await counter.act(request, link, lambda visit, sent: _uploaded(visit, sent, number))
+        return await counter.act(
+            request,
+            link,
+            lambda visit, sent: _uploaded(visit, sent, number),
+            lambda visit, sent: _upload_ready(visit, sent, number),
+        )
 
     @router.post("/u/{link}/o/{number}/nil")
     async def nil(request: Request, link: str, number: Number) -> Response:
@@ -83,11 +93,11 @@ def handing_in_routes(counter: Counter) -> APIRouter:
 
     @router.post("/u/{link}/v/{key}/upload")
     async def upload_voluntary(request: Request, link: str, key: str) -> Response:
-        return await counter.act(request, link, lambda visit, sent: _uploaded_voluntary(visit, sent, key))
+        return await counter.act(request, link, lambda visit, sent: _uploaded_voluntary(visit, sent, key), _files_ready)
 
     @router.post("/u/{link}/upload")
     async def upload_any(request: Request, link: str) -> Response:
-        return await counter.act(request, link, _uploaded_any)
+        return await counter.act(request, link, _uploaded_any, _files_ready)
 
     return router
 
@@ -118,7 +128,7 @@ def _fill(visit: Visit, number: int, asked: Mapping[str, str]) -> Page:
     affair = affair_of(context["desk"], number)
     opened = open_form(visit.session, visit.party, number)
     typed, source = typed_before(visit.session, visit.premises, opened)
-    checked = check_typed(visit.premises, opened, typed) if "check" in asked and typed else None
+    checked = fill_and_check(visit.premises, opened, typed).checked if "check" in asked and typed else None
     more = ROWS_MORE if "more" in asked else 0
     form = view_form(visit.premises, opened, typed, checked, more=more, source=source)
     shown = {"affair": affair, "form": form, "tried": "tried" in asked, "said": said_in(asked)}
@@ -129,26 +139,48 @@ def _upload(visit: Visit, said: tuple[str, bool]) -> Page:
     return Page(template="upload.html", context=_desk(visit) | {"said": said}, forms=True)
 
 
+def _fill_ready(visit: Visit, sent: Sent, number: int) -> Ready:
+    """Fill and check the form that is to be handed in, while others may write."""
+    opened = open_form(visit.session, visit.party, number)
+    if _action(sent) != "hand_in":
+        return Ready()
+    filled = fill_and_check(visit.premises, opened, typed_in(opened.form, sent.text))
+    fit = _may_be_handed_in(filled.checked, sure=_is_sure(sent))
+    return Ready(contents=(filled.content,) if fit else (), filled=filled)
+
+
 def _filled(visit: Visit, sent: Sent, number: int) -> Shown:
     """Keep what was typed in any case; hand it in if that is asked for and nothing stands against it."""
     opened = open_form(visit.session, visit.party, number)
-    typed = typed_in(opened.form, sent.text)
-    page = f"/o/{number}/fill"
-    sure = bool(sent.get("sure"))
-    action = "hand_in" if sure else sent.get("action")
-    if action == "hand_in":
-        checked = check_typed(visit.premises, opened, typed)
-        if _may_be_handed_in(checked, sure=sure):
-            done = hand_in_form(visit.session, visit.premises, visit.act, opened, typed)
-            return GoTo(path=f"/r/{done.intake_id}")
-    save_draft(visit.session, visit.act, opened, typed)
+    page, action, filled = f"/o/{number}/fill", _action(sent), visit.ready.filled
+    if filled is not None and _may_be_handed_in(filled.checked, sure=_is_sure(sent)):
+        done = hand_in_form(visit.session, visit.premises, visit.act, opened, filled.content)
+        return GoTo(path=f"/r/{done.intake_id}")
+    save_draft(visit.session, visit.act, opened, typed_in(opened.form, sent.text))
     if action == "hand_in":
         return GoTo(path=f"{page}?check=1&tried=1#top")
     return GoTo(path=page + {"check": "?check=1#top", "more": "?more=1#more"}.get(action, "?said=draft"))
 
 
+def _action(sent: Sent) -> str:
+    return "hand_in" if _is_sure(sent) else sent.get("action")
+
+
+def _is_sure(sent: Sent) -> bool:
+    return bool(sent.get("sure"))
+
+
 def _may_be_handed_in(checked: Checked, *, sure: bool) -> bool:
     return not checked.must_correct and (sure or not checked.queried)
+
+
+def _files_ready(_visit: Visit, sent: Sent) -> Ready:
+    return Ready(contents=tuple(file.content for file in sent.files))
+
+
+def _upload_ready(visit: Visit, sent: Sent, number: int) -> Ready:
+    own_obligation(visit.session, visit.party, number)
+    return _files_ready(visit, sent)
 
 
 def _uploaded(visit: Visit, sent: Sent, number: int) -> Shown:

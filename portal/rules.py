@@ -15,5 +15,7 @@ class PortalRules:
     posts_per_minute: int = 60  # by one link
     requests_per_minute: int = 1_200  # from one address: a whole government network may stand behind one
     bad_links_per_minute: int = 30  # from one address
-    threads: int = 8
+    bodies: int = 32  # forms that are read and done at once, of all visitors: so many may lie in memory
+    threads: int = 8  # for what is handed in
+    looking_threads: int = 6  # for pages, which never wait behind it
     secure: bool = False  # reached by https: cookies are Secure, and HSTS is sent

@@ -1,6 +1,9 @@
 """Who is let in: every route with another unit's link, a forged, an expired, a revoked one, and a form not ours."""
 
+import asyncio
 import re
+import threading
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -10,8 +13,10 @@ from sqlalchemy import func, select
 from ledger.tables import CampaignRow, DraftRow, IntakeRow, PartyRow, RequestRow, SubmissionRow
 from mail.links import Link, read_link_text, sign_link
 from mail.tokens import sign
+from office.links import link_text
 from portal.app import ROUTES
-from tests.portal.conftest import SECRET, Clerk, Office, local
+from portal.rules import PortalRules
+from tests.portal.conftest import SECRET, Clerk, Office, clerk_of, local
 
 NAME = "天津经济技术开发区安委会"
 
@@ -69,7 +74,7 @@ async def test_nobody_sees_or_changes_what_is_another_unit_s(office: Office, cle
     assert recorded(office) == before
 
 
-@pytest.mark.parametrize("kind", ["forged", "expired", "revoked", "token", "another secret", "odd"])
+@pytest.mark.parametrize("kind", ["forged", "expired", "revoked", "left", "office", "token", "another secret", "odd"])
 async def test_a_link_that_does_not_hold_opens_nothing(office: Office, clerk: Clerk, kind: str) -> None:
     await hand_something_in(office, clerk)
     link = office.link()
@@ -84,13 +89,18 @@ async def test_a_link_that_does_not_hold_opens_nothing(office: Office, clerk: Cl
         link = "/u/" + sign_link(whole, b"another secret of sixteen")
     elif kind == "odd":
         link = "/u/%00%0d%0aSet-Cookie:x=1"
-    elif kind == "revoked":
+    elif kind in ("revoked", "left"):
         with office.house.ledger.writing() as session:
-            session.get_one(PartyRow, office.party_id()).link_epoch = 1
+            party = session.get_one(PartyRow, office.party_id())
+            party.link_epoch, party.left_at = int(kind == "revoked"), {"left": office.now}.get(kind)
+    elif kind == "office":
+        with office.house.ledger.reading() as session:
+            number = session.scalars(select(PartyRow.id).where(PartyRow.kind == "office")).one()
+        link = "/u/" + link_text(office.house, office.book, number, 0)
     elif kind == "expired":
         office.now = office.book.close_at + timedelta(days=60)
     before = recorded(office)
-    known = kind in ("expired", "revoked")
+    known = kind in ("expired", "revoked", "left", "office")
     for method, path in paths(number=office.obligation("progress")):
         data = {"_csrf": token, "action": "draft", "launch_people.quantity": "7654321"}
         response = await clerk.client.request(method, f"{link}{path}", data=data if method == "POST" else None)
@@ -98,8 +108,10 @@ async def test_a_link_that_does_not_hold_opens_nothing(office: Office, clerk: Cl
         assert NAME not in response.text
         assert ("022-00000000" in response.text) is known  # the office is named to those whom it once wrote to
         if method == "POST":
-            assert "7654321" in response.text
-            assert ("启动仪式 参加 数量" in response.text) is known
+            assert "没有收到" in response.text
+            read = kind in ("revoked", "left", "office")  # what is refused by the link itself is not read at all
+            assert ("7654321" in response.text) is read
+            assert ("启动仪式 参加 数量" in response.text) is read
     assert recorded(office) == before
 
 
@@ -116,6 +128,67 @@ async def test_the_closed_campaign_still_takes_hand_ins_and_says_so(office: Offi
     desk, number = office.link(), office.obligation("scheme")
     assert "已经办结" in await clerk.open(f"{desk}/o/{number}")
     assert "按迟报登记" in await clerk.upload(f"{desk}/o/{number}/upload", ("方案.pdf", b"%PDF-1"))
+
+
+@pytest.mark.parametrize("kind", ["forged", "expired"])
+async def test_nothing_is_read_with_a_link_that_does_not_hold(office: Office, clerk: Clerk, kind: str) -> None:
+    link, read = office.link(), []
+    if kind == "forged":
+        link = link[:-1] + ("a" if link[-1] != "a" else "b")
+    else:
+        office.now = office.book.close_at + timedelta(days=60)
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            read.append(1)
+            yield b"text=" + b"x" * 1000
+
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    response = await clerk.client.post(f"{link}/upload", content=body(), headers=headers)
+    assert response.status_code == {"forged": 404, "expired": 410}[kind]
+    assert not read
+
+
+async def test_only_so_many_forms_are_read_at_once(office: Office) -> None:
+    waiting, most = 0, 0
+    go_on = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal waiting, most
+        waiting += 1
+        most = max(most, waiting)
+        await go_on.wait()
+        waiting -= 1
+        yield b"text=x"
+
+    async with clerk_of(office, PortalRules(bodies=2))() as client:
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        sending = [
+            asyncio.create_task(client.post(f"{office.link()}/upload", content=body(), headers=headers))
+            for _ in range(5)
+        ]
+        await asyncio.sleep(0.3)
+        go_on.set()
+        assert {response.status_code for response in await asyncio.gather(*sending)} == {403}
+    assert most == 2
+
+
+async def test_a_page_opens_while_others_wait_to_write(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    pen = threading.Event()
+    monkeypatch.setattr("portal.routes.hand_in_nothing", lambda *_: pen.wait(20))
+    async with clerk_of(office, PortalRules(threads=1))() as client:
+        clerk = Clerk(client)
+        desk, number = office.link(), office.obligation("report")
+        await clerk.open(f"{desk}/o/{number}")
+        data = {"_csrf": clerk.token(), "sure": "1"}
+        writing = asyncio.create_task(client.post(f"{desk}/o/{number}/nil", data=data))
+        await asyncio.sleep(0.3)
+        try:
+            async with asyncio.timeout(5):
+                assert (await client.get(desk)).status_code == 200
+        finally:
+            pen.set()
+            await writing
 
 
 @pytest.mark.parametrize("kind", ["none", "wrong", "other link", "other cookie", "cross-site"])

@@ -11,9 +11,11 @@ from sqlalchemy import select
 
 from definition.loading import LoadedCampaign
 from ledger.acts import Act
+from ledger.facts import party_names
 from ledger.senders import sign_on
-from ledger.tables import MessageRow, PartyRow
+from ledger.tables import CampaignRow, MessageRow, PartyRow
 from mail.parsing import parse_mail
+from office.composing import Composer
 from office.outbox import claim_shard
 from office.planning import plan_step
 from office.premises import Premises
@@ -49,6 +51,16 @@ def test_without_a_portal_no_mail_prints_a_link(office: Office) -> None:
     mail = parse_mail(raw)
     assert "/u/" not in mail.text
     assert "网页" not in mail.text
+
+
+def test_only_units_that_take_part_are_given_a_link(office: Office) -> None:
+    with office.house.ledger.writing() as session:
+        session.get_one(PartyRow, office.party_id("BH036")).left_at = office.now
+        session.flush()
+        composer = Composer(session, office.house, office.act(), session.get_one(CampaignRow, 1), [])
+        parties = party_names(session, 1).values()
+        assert {p.code for p in parties if composer._link(p)} == {"BH001", "BH025"}
+        assert any(p.kind == "office" for p in parties)
 
 
 async def test_a_raised_epoch_voids_the_old_link_and_the_next_mail_has_a_new_one(office: Office, clerk: Clerk) -> None:

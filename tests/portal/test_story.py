@@ -1,6 +1,7 @@
 """A clerk's way through the pages: from the mail's link to the receipt."""
 
 import random
+from datetime import date
 
 from sqlalchemy import func, select
 
@@ -84,7 +85,13 @@ async def test_an_approximate_number_is_queried_and_confirmed_with_one_click(off
     page = await clerk.open(f"{desk}/o/{number}")
     assert "确认为 300" in page
     query = page.split(f'action="{desk}/q/')[1].split('"')[0]
-    page = await clerk.send(f"{desk}/q/{query}")
+    assert 'name="confirm" value="300"' in page
+    token = clerk.token()
+    for said in ({}, {"number": "", "text": " "}, {"confirm": "30"}):
+        page = await clerk.send(f"{desk}/q/{query}", said | {"_csrf": token})
+        assert clerk.page.status_code == 409
+        assert "请填写准确数字" in page
+    page = await clerk.send(f"{desk}/q/{query}", {"_csrf": token, "confirm": "300"})
     assert "已经登记您的答复" in page
     assert "已接收" in page
     with office.house.ledger.reading() as session:
@@ -151,6 +158,9 @@ async def test_what_cannot_be_placed_is_said_and_kept(office: Office, clerk: Cle
 async def test_an_extension_and_another_contact_are_asked_for_once(office: Office, clerk: Clerk) -> None:
     desk, number = office.link(), office.obligation("report")
     await clerk.open(f"{desk}/o/{number}")
+    await clerk.send(f"{desk}/o/{number}/extension", {"until": "9999-12-31", "reason": "很久"})
+    assert clerk.page.status_code == 409
+    await clerk.open(f"{desk}/o/{number}")
     wish = {"until": "2020-07-03", "reason": "负责人出差"}
     for _ in range(2):
         page = await clerk.send(f"{desk}/o/{number}/extension", wish)
@@ -161,7 +171,7 @@ async def test_an_extension_and_another_contact_are_asked_for_once(office: Offic
     assert clerk.page.status_code == 409
     assert "早一点" in page  # what was typed is there for copying
     await clerk.open(f"{desk}/contact")
-    person = {"role": "liaison", "name": "李四", "address": "li@unit.example", "phone": "", "reason": "换人"}
+    person = {"role": "liaison", "name": "李　四", "address": "Li@Unit.Example", "phone": "", "reason": "换人"}
     for _ in range(2):
         assert "更换联系人的申请已经提交" in await clerk.send(f"{desk}/contact", person)
     with office.house.ledger.reading() as session:
@@ -205,3 +215,25 @@ async def test_what_staff_returned_says_why_and_what_was_asked_waits_in_sight(of
     assert page.index("退回原因") < page.index("上传 Word")
     await clerk.send(f"{desk}/o/{number}/extension", {"until": "2020-07-03", "reason": "补材料"})
     assert "已申请延期至 2020-07-03，等待办公室处理" in clerk.text
+
+
+async def test_page_and_receipt_judge_by_the_instant_before_a_return_as_the_rates_do(
+    office: Office, clerk: Clerk
+) -> None:
+    office.now = local(6, 6)
+    for code, first, again in (("BH001", local(6, 6), "按迟报登记"), ("BH036", local(6, 5), "按时（以首次报送计）")):
+        office.now = first
+        desk, number = office.link(code), office.obligation("scheme", code)
+        await clerk.open(f"{desk}/o/{number}")
+        await clerk.upload(f"{desk}/o/{number}/upload", ("方案.pdf", b"%PDF-1"))
+        with office.house.ledger.writing() as session:
+            version = session.scalars(select(SubmissionRow.id).order_by(SubmissionRow.id.desc()).limit(1)).one()
+            staff = Act(actor="staff:li", as_of=local(6, 7), wall=office.now)
+            return_to_unit(session, office.house, staff, version, reasons=["未盖章"], due=date(2020, 6, 15))
+        office.now = local(6, 8)
+        await clerk.open(f"{desk}/o/{number}")
+        assert again in await clerk.upload(f"{desk}/o/{number}/upload", ("方案2.pdf", b"%PDF-2"))  # the answer
+        page = await clerk.open(f"{desk}/o/{number}")
+        assert page.count("按迟报登记") == (2 if code == "BH001" else 0)
+        assert again in page
+        assert again in await clerk.open(f"{desk}/s/{version + 1}/receipt")

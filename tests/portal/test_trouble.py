@@ -2,20 +2,28 @@
 
 import errno
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
 
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
+from documents import filling
+from documents.sandbox import SANDBOX
+from ledger.engine import Ledger
 from ledger.files import FileStore
 from ledger.tables import AuditRow, DraftRow, FileRow, IntakeRow, MessageRow, ObligationRow, SubmissionRow
+from office.composing import empty_form
 from portal.limits import Rate
 from portal.rules import PortalRules
 from tests.portal.conftest import URL, Clerk, Office, clerk_of
 from tests.portal.test_gate import paths, recorded
+from tests.portal.test_story import right_answers
 
 KEPT = (SubmissionRow, IntakeRow, FileRow, MessageRow, DraftRow, AuditRow, ObligationRow)
 
@@ -158,6 +166,67 @@ async def test_whoever_comes_too_often_is_asked_to_wait(office: Office) -> None:
         assert "没有收到" in clerk.text
         statuses = [(await client.get("/u/forged")).status_code for _ in range(4)]
         assert statuses == [404, 404, 429, 429]
+        assert (await client.get(desk)).status_code == 200  # nobody with a link of ours is shut out by them
+
+
+async def test_no_workbook_opened_ahead_is_left_behind_nor_opened_for_a_stranger(office: Office, clerk: Clerk) -> None:
+    number = office.obligation("progress")
+    content = empty_form(office.book.campaign.digest(), "progress", office.book).fill(
+        unit_name="x", token=office.token()
+    )
+    await clerk.open(f"{office.link()}/upload")
+    for _ in range(2):  # the second time it is known before it is read
+        await clerk.upload(f"{office.link()}/o/{number}/upload", ("表.xlsx", content))
+        assert not SANDBOX._ahead
+        await clerk.open(f"{office.link()}/upload")
+    other = office.link("BH036")
+    await clerk.open(f"{other}/upload")
+    with pytest.MonkeyPatch.context() as patched:
+        opened: list[bytes] = []
+        patched.setattr("portal.counter.open_ahead", opened.append)
+        await clerk.upload(f"{other}/o/{number}/upload", ("表.xlsx", content))
+        assert clerk.page.status_code == 404
+        assert not opened
+
+
+async def test_a_typed_form_is_filled_and_read_before_the_ledger_is_held(
+    office: Office, clerk: Clerk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, during = [False], []
+    writing, ask, fill = Ledger.writing, SANDBOX._ask, filling.fill_form
+
+    @contextmanager
+    def watched(ledger: Ledger) -> Iterator[Session]:
+        with writing(ledger) as session:
+            held[0] = True
+            try:
+                yield session
+            finally:
+                held[0] = False
+
+    def noted(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(*given: Any) -> Any:
+            during.append((name, held[0]))
+            return work(*given)
+
+        return noting
+
+    desk, number = office.link(), office.obligation("progress")
+    await clerk.open(f"{desk}/o/{number}/fill")
+    monkeypatch.setattr(Ledger, "writing", watched)
+    monkeypatch.setattr(SANDBOX, "_ask", noted("opened", ask))
+    monkeypatch.setattr("office.unit_forms.fill_form", noted("filled", fill))
+    page = await clerk.send(f"{desk}/o/{number}/fill", right_answers(office) | {"action": "hand_in"})
+    assert "已经收到" in page
+    assert {name for name, _ in during} == {"opened", "filled"}
+    assert not any(under_the_lock for _, under_the_lock in during), during
+
+
+async def test_forged_links_use_up_nothing_of_the_address(office: Office) -> None:
+    async with clerk_of(office, PortalRules(requests_per_minute=3, bad_links_per_minute=2))() as client:
+        for _ in range(6):
+            await client.get("/u/forged")
+        assert [(await client.get(office.link())).status_code for _ in range(4)] == [200, 200, 200, 429]
 
 
 def test_a_rate_fills_up_again() -> None:
