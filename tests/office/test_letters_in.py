@@ -11,14 +11,17 @@ from sqlalchemy import func, select
 
 from definition.loading import LoadedCampaign
 from definition.models import Campaign
-from ledger.campaigns import find_party
-from ledger.tables import EventRow, FileRow, IntakeRow, MessageRow, SubmissionRow
+from ledger.campaigns import NewObligation, find_party, freeze_obligations
+from ledger.facts import load_obligations
+from ledger.tables import EventRow, FileRow, IntakeRow, MessageRow, ObligationRow, SubmissionRow
 from mail.maildir import deliver
 from mail.tokens import sign
 from office.board import board, cell_text
 from office.consolidation import consolidate_campaign
 from office.intake import Collected
 from office.nil import hand_in_nil
+from office.refusals import NotPossible
+from office.unit_handin import hand_in_nothing
 from office.wording import STANDING
 from office.workbooks import NotPlacedError
 from rules.obligations import Standing
@@ -29,6 +32,7 @@ from tests.office.test_office import KEY, SECRET, Desk, act, local
 NOON = local(6, 1, 12)
 NAMES = ("mail.received", "submission.received", "submission.accepted")
 PDF = b"%PDF-1.7 text"
+WEEK = timedelta(days=7)
 
 
 @contextmanager
@@ -37,6 +41,25 @@ def desk_with_nil(cast: LoadedCampaign, folder: Path, url: str, *nil: str) -> It
     campaign: Campaign = cast.campaign.model_copy(update={"deliverables": deliverables})
     with launched(replace(cast, campaign=campaign), folder, url) as opened:
         yield opened
+
+
+def weekly(desk: Desk, deliverable: str, code: str = "BH001") -> list[int]:
+    """Let a unit owe a second occurrence of a deliverable; return the numbers of both."""
+    with desk.house.ledger.writing() as session:
+        party = find_party(session, 1, code)
+        [first] = [o for o in load_obligations(session, 1, party_ids=[party.id]) if o.deliverable == deliverable]
+        assert first.due is not None
+        new = NewObligation(
+            party_id=party.id, deliverable=deliverable, occurrence="next", due=first.due + WEEK, chase_from=NOON
+        )
+        [second] = freeze_obligations(session, act(NOON), 1, [new])
+        return [first.id, second.id]
+
+
+def versions_of(desk: Desk, obligation: int) -> list[str]:
+    with desk.house.ledger.reading() as session:
+        mine = select(SubmissionRow.state).where(SubmissionRow.obligation_id == obligation)
+        return list(session.scalars(mine.order_by(SubmissionRow.version)))
 
 
 @pytest.fixture
@@ -83,6 +106,35 @@ def test_handed_in_twice_it_is_recorded_once(desk: Desk) -> None:
     assert (dict(done.mails), dict(done.answers)) == ({"duplicate": 1}, {})
     with desk.house.ledger.reading() as session:
         assert session.scalars(select(func.count()).select_from(SubmissionRow)).one() == 1
+
+
+def test_on_the_page_a_nil_return_is_for_the_occurrence_that_is_shown_and_once(desk: Desk) -> None:
+    first, second = weekly(desk, "report")
+    for _ in range(2):
+        with desk.house.ledger.writing() as session:
+            party, shown = find_party(session, 1, "BH001"), session.get_one(ObligationRow, second)
+            hand_in_nothing(session, desk.house, act(NOON), party, shown)
+    assert (versions_of(desk, first), versions_of(desk, second)) == ([], ["accepted"])
+    assert notices(desk) == ["receipt"]
+
+
+def test_on_the_page_nothing_is_handed_in_for_what_was_reported_while_another_is_owed(desk: Desk) -> None:
+    first, second = weekly(desk, "report")
+    desk.receive(NOON, "BH001", "活动综合情况.pdf", PDF)
+    with pytest.raises(NotPossible), desk.house.ledger.writing() as session:
+        party, shown = find_party(session, 1, "BH001"), session.get_one(ObligationRow, first)
+        hand_in_nothing(session, desk.house, act(NOON), party, shown)
+    assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"], [])
+
+
+def test_a_nil_return_sent_again_is_not_for_the_next_period(desk: Desk) -> None:
+    first, second = weekly(desk, "report")
+    write(desk, "活动综合情况零报告")
+    done = write(desk, "活动综合情况零报告", NOON + timedelta(hours=1))
+    assert (dict(done.mails), dict(done.answers)) == ({"duplicate": 1}, {})
+    assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"], [])
+    write(desk, "活动综合情况零报告", NOON + WEEK)
+    assert versions_of(desk, second) == ["accepted"]
 
 
 def test_where_several_are_open_and_none_is_named_the_unit_is_asked_which(desk: Desk) -> None:
