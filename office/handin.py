@@ -19,12 +19,12 @@ from ledger.outbox import NewMessage, plan_messages
 from ledger.submissions import (
     KeptFile,
     NewSubmission,
-    already_handed_in,
+    answered_by,
     record_file,
     record_submission,
     settle,
 )
-from ledger.tables import CampaignRow, IntakeKind, IntakeRow, IntakeState, ObligationRow, PartyRow
+from ledger.tables import CampaignRow, IntakeKind, IntakeRow, IntakeState, ObligationRow
 from office import wording
 from office.acting import act_on_accepted
 from office.alerts import DESK, alert_staff
@@ -90,13 +90,17 @@ class _Taking:
         session, party = self._session, self._hand_in.party
         kept = _kept(self._premises, file)
         placed = place(session, self._premises, self._campaign, self._hand_in, file)
-        if _is_there(session, party, placed.deliverable, kept.sha256):
+        named, free = self._hand_in.obligation_id, placed.deliverable.kind is DeliverableKind.FREE
+        mine = load_obligations(session, party.campaign_id, party_ids=[party.id])
+        ids = {o.id for o in mine if o.deliverable == placed.deliverable.key}
+        before = answered_by(session, ids, kept.sha256)
+        chosen = named in ids and not free  # a voluntary item would else be handed in anew with every resend
+        if before.get(named or 0, False) if chosen else any(before.values()):
             self._duplicates += 1
             return
-        obligation = obligation_for(session, self._act, party, placed.deliverable, self._hand_in.obligation_id)
-        if already_handed_in(session, obligation.id, kept.sha256) is not None:
-            self._duplicates += 1
-            return
+        obligation = obligation_for(
+            session, self._act, party, placed.deliverable, named, at=self._hand_in.received_at, before=before
+        )
         self._record(obligation, placed, kept)
 
     def _record(self, obligation: ObligationRow, placed: Placed, kept: KeptFile) -> None:
@@ -178,14 +182,6 @@ def _unfolded(session: Session, premises: Premises, act: Act, hand_in: HandIn) -
         if inner:
             record_file(session, act, _kept(premises, file), submission_id=None, intake_id=hand_in.intake.id)
         yield from inner or (file,)
-
-
-def _is_there(session: Session, party: PartyRow, deliverable: Deliverable, sha256: str) -> bool:
-    """Whether a unit handed in the same bytes as a voluntary item before: each would else be one of its own."""
-    if deliverable.kind is not DeliverableKind.FREE:
-        return False
-    mine = load_obligations(session, party.campaign_id, party_ids=[party.id])
-    return any(already_handed_in(session, o.id, sha256) for o in mine if o.deliverable == deliverable.key)
 
 
 def hand_in_on_behalf(  # noqa: PLR0913

@@ -18,10 +18,11 @@ from mail.maildir import deliver
 from mail.tokens import sign
 from office.board import board, cell_text
 from office.consolidation import consolidate_campaign
+from office.destination import IncomingFile
 from office.intake import Collected
 from office.nil import hand_in_nil
 from office.refusals import NotPossible
-from office.unit_handin import hand_in_nothing
+from office.unit_handin import hand_in_files, hand_in_nothing
 from office.wording import STANDING
 from office.workbooks import NotPlacedError
 from rules.obligations import Standing
@@ -60,6 +61,21 @@ def versions_of(desk: Desk, obligation: int) -> list[str]:
     with desk.house.ledger.reading() as session:
         mine = select(SubmissionRow.state).where(SubmissionRow.obligation_id == obligation)
         return list(session.scalars(mine.order_by(SubmissionRow.version)))
+
+
+def page_hand_in(desk: Desk, obligation: int, content: bytes) -> None:
+    """Let BH001 upload a file on the page of one obligation."""
+    file = IncomingFile(name="活动综合情况.pdf", content=content)
+    with desk.house.ledger.writing() as session:
+        party, shown = find_party(session, 1, "BH001"), session.get_one(ObligationRow, obligation)
+        hand_in_files(session, desk.house, act(NOON), party, [file], obligation=shown)
+
+
+def page_nil(desk: Desk, obligation: int) -> None:
+    """Let BH001 say on the page of one obligation that it has nothing to report."""
+    with desk.house.ledger.writing() as session:
+        party, shown = find_party(session, 1, "BH001"), session.get_one(ObligationRow, obligation)
+        hand_in_nothing(session, desk.house, act(NOON), party, shown)
 
 
 @pytest.fixture
@@ -111,9 +127,7 @@ def test_handed_in_twice_it_is_recorded_once(desk: Desk) -> None:
 def test_on_the_page_a_nil_return_is_for_the_occurrence_that_is_shown_and_once(desk: Desk) -> None:
     first, second = weekly(desk, "report")
     for _ in range(2):
-        with desk.house.ledger.writing() as session:
-            party, shown = find_party(session, 1, "BH001"), session.get_one(ObligationRow, second)
-            hand_in_nothing(session, desk.house, act(NOON), party, shown)
+        page_nil(desk, second)
     assert (versions_of(desk, first), versions_of(desk, second)) == ([], ["accepted"])
     assert notices(desk) == ["receipt"]
 
@@ -121,9 +135,8 @@ def test_on_the_page_a_nil_return_is_for_the_occurrence_that_is_shown_and_once(d
 def test_on_the_page_nothing_is_handed_in_for_what_was_reported_while_another_is_owed(desk: Desk) -> None:
     first, second = weekly(desk, "report")
     desk.receive(NOON, "BH001", "活动综合情况.pdf", PDF)
-    with pytest.raises(NotPossible), desk.house.ledger.writing() as session:
-        party, shown = find_party(session, 1, "BH001"), session.get_one(ObligationRow, first)
-        hand_in_nothing(session, desk.house, act(NOON), party, shown)
+    with pytest.raises(NotPossible):
+        page_nil(desk, first)
     assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"], [])
 
 
@@ -303,3 +316,48 @@ def test_two_programs_that_answer_each_other_fall_silent_whatever_they_call_them
         for n in range(30)
     ]
     assert sum(sum(done.answers.values()) for done in new) == 19  # with the first, as many as one unit gets in an hour
+
+
+def test_a_unit_may_go_back_to_the_figures_it_handed_in_first(desk: Desk) -> None:
+    kinds = []
+    for minute, content in enumerate((b"5", b"6", b"5", b"5")):
+        at = NOON + timedelta(minutes=minute)
+        desk.receive(at, "BH001", "活动方案.pdf", PDF + content, message_id=f"<{minute}@x>")
+        kinds.append(last_row(desk).kind)
+    assert kinds == ["hand_in", "hand_in", "hand_in", "duplicate"]
+
+
+def test_going_back_to_the_first_figures_does_not_answer_a_period_to_come(desk: Desk) -> None:
+    first, second = weekly(desk, "report")
+    for content in (b"5", b"6"):
+        page_hand_in(desk, first, PDF + content)
+    desk.receive(NOON, "BH001", "活动综合情况.pdf", PDF + b"5")
+    assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"] * 3, [])
+
+
+def test_a_unit_may_insist_on_what_was_returned(desk: Desk) -> None:
+    desk.receive(NOON, "BH001", "活动方案.pdf", PDF)
+    with desk.house.ledger.writing() as session:
+        row = session.scalars(select(SubmissionRow)).one()
+        row.state, obligation = "returned", row.obligation_id
+    done = desk.receive(NOON + timedelta(hours=1), "BH001", "活动方案.pdf", PDF, message_id="<again@x>")
+    assert dict(done.answers) == {"receipt": 1}
+    assert versions_of(desk, obligation) == ["returned", "accepted"]
+
+
+@pytest.mark.parametrize("later", [timedelta(hours=1), timedelta(days=30)])
+def test_a_copy_of_what_was_handed_in_does_not_answer_the_next_period(desk: Desk, later: timedelta) -> None:
+    first, second = weekly(desk, "report")
+    desk.receive(NOON, "BH001", "活动综合情况.pdf", PDF)
+    done = desk.receive(NOON + later, "BH001", "活动综合情况.pdf", PDF, message_id="<copy@x>")
+    assert (dict(done.mails), dict(done.answers)) == ({"duplicate": 1}, {})
+    assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"], [])
+    desk.receive(NOON + later, "BH001", "活动综合情况.pdf", PDF + b"2", message_id="<new@x>")
+    assert versions_of(desk, second) == ["accepted"]
+
+
+def test_on_the_page_the_same_file_may_be_handed_in_for_the_next_period(desk: Desk) -> None:
+    first, second = weekly(desk, "report")
+    for which in (first, second, second):
+        page_hand_in(desk, which, PDF)
+    assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"], ["accepted"])
