@@ -35,7 +35,7 @@ from office.destination import HandIn, IncomingFile
 from office.handin import take_in
 from office.matching import RETURNED_ID, Match, find_sender
 from office.nil import hand_in_nil, which_nil
-from office.pending import Pending, documents_asked_about, plan_answer, subjects_to
+from office.pending import Pending, documents_asked_about, names_to, plan_answer, subjects_to
 from office.premises import Premises
 from office.workbooks import NotPlacedError
 from rules.subjects import new_words, says_nil
@@ -221,7 +221,7 @@ def _take_letter(session: Session, premises: Premises, act: Act, row: IntakeRow,
     files = tuple(IncomingFile(name=a.file_name, content=a.content) for a in mail.attachments if not a.is_trimming)
     if files:
         return _take_hand_in(session, premises, act, row, mail, words, files)
-    if says_nil(words) and party.kind == PartyKind.UNIT:
+    if party.kind == PartyKind.UNIT and says_nil(words, names_to(session, party)):
         return _take_nil(session, premises, act, row, words)
     pending = documents_asked_about(session, premises, party, words)
     if pending is not None:

@@ -1,5 +1,7 @@
 """Mails that are no form: nil returns, documents that have to be asked about, letters; and what is answered to them."""
 
+import io
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -217,6 +219,33 @@ def test_a_document_is_asked_about_and_the_name_in_the_next_subject_places_it(de
         row = session.scalars(select(SubmissionRow)).one()
         assert row.received_at == NOON  # when the file came, not when it was named
         assert session.scalars(select(IntakeRow.state)).all() == ["done", "done"]
+
+
+def test_a_question_about_a_document_hands_in_no_file(desk: Desk) -> None:
+    desk.receive(NOON, "BH001", "扫描件.pdf", PDF)
+    done = write(desk, "活动方案什么时候截止", NOON + timedelta(hours=2))
+    assert (dict(done.mails), dict(done.answers)) == ({"question": 1}, {"acknowledged": 1})
+    assert desk.standings("BH001")["scheme"] is Standing.MISSING
+
+
+def test_a_document_that_was_named_is_not_handed_in_as_another(desk: Desk) -> None:
+    files = [("扫描件.pdf", PDF), ("logo.bmp", b"BM logo")]
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    desk.receive(NOON, "BH001", "材料.zip", packed.getvalue())
+    write(desk, "活动方案", NOON + timedelta(hours=2))
+    done = write(desk, "活动综合情况", NOON + timedelta(hours=3))
+    assert dict(done.mails) == {"question": 1}
+    standings = desk.standings("BH001")
+    assert (standings["scheme"], standings["report"]) == (Standing.ACCEPTED, Standing.MISSING)
+
+
+@pytest.mark.parametrize("subject", ["今年无人机巡查情况", "今日无人员伤亡", "零报告统计表"])
+def test_an_ordinary_subject_is_no_nil_return(desk: Desk, subject: str) -> None:
+    done = write(desk, subject)
+    assert dict(done.mails) == {"question": 1}
 
 
 def test_the_only_open_document_needs_no_name(desk: Desk) -> None:
