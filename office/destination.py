@@ -49,6 +49,7 @@ class HandIn:
     deliverable: str = ""  # key: which it is, by the word of staff or the page; a form still tells by itself
     obligation_id: int | None = None  # the same, of one occurrence
     occasion: str = ""  # of the answer, where it is not the mail or upload itself
+    answerable: bool = True  # whether a person may sit behind the mail
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ from ledger.tables import (
     SubmissionRow,
 )
 from office import wording
+from office.courtesy import answer_mail
 from office.destination import obligation_for
 from office.handin import TakenIn, reviewed
 from office.premises import Premises
@@ -53,6 +54,7 @@ def hand_in_nil(  # noqa: PLR0913  a hand-in has that many sides
     grounds: str = "",
     intake: IntakeRow | None = None,
     obligation_id: int | None = None,
+    answerable: bool = True,
 ) -> TakenIn:
     """Record a nil return for the earliest open obligation of each deliverable, and plan one receipt for all.
 
@@ -94,8 +96,13 @@ def hand_in_nil(  # noqa: PLR0913  a hand-in has that many sides
         record_submission(session, act, new)
         items.append(ItemDue(obligation_id=obligation.id, rung=f"intake:{row.id}", due=obligation.due_at))
     receipt = NewMessage(party_id=party.id, notice="receipt", occasion=f"intake:{row.id}", items=tuple(items))
-    plan_messages(session, act, party.campaign_id, premises.mail_domain, [receipt])
-    return TakenIn(recorded=len(wanted), notice="receipt")
+    silent = ""
+    if channel == "mail":
+        silent = answer_mail(session, premises, act, party, receipt, answerable=answerable)
+    else:
+        plan_messages(session, act, party.campaign_id, premises.mail_domain, [receipt])
+    reasons = (silent,) if silent else ()
+    return TakenIn(recorded=len(wanted), reasons=reasons, notice=None if silent else "receipt")
 
 
 def _target(

@@ -6,8 +6,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from definition.models import DeliverableKind
-from ledger.acts import Act
-from ledger.outbox import NewMessage, plan_messages
 from ledger.tables import (
     CampaignRow,
     FileRow,
@@ -88,11 +86,3 @@ def documents_asked_about(session: Session, premises: Premises, party: PartyRow,
     )
     left = sum(file.sha256 not in used for file in mine)
     return Pending(row=latest, code=party.code, files=files, nothing_else=len(files) == left)
-
-
-def plan_answer(session: Session, premises: Premises, act: Act, row: IntakeRow, notice: str) -> str:
-    """Plan an answer to a mail of which nothing was recorded; return its notice."""
-    party = session.get_one(PartyRow, row.party_id)
-    answer = NewMessage(party_id=party.id, notice=notice, occasion=f"intake:{row.id}")
-    plan_messages(session, act, party.campaign_id, premises.mail_domain, [answer])
-    return notice

@@ -10,7 +10,9 @@ TOKEN = re.compile(r"【编号:[^】]*】?")
 QUOTED_TO_TOKEN = re.compile(rf"(?:{PREFIX.pattern})+.*{TOKEN.pattern}", re.IGNORECASE)
 BRACKETED = re.compile(r"【自动[^】]*】")
 PUNCTUATION = re.compile(r"[\W_]+")
-NIL = re.compile(r"(?:零报[告送]|零上报|[\"“”]?0[\"“”]?报告)(?!事项|材料|情况|\w{0,4}[表单册])")
+NIL = re.compile(
+    r"(?:零报[告送]|零上报|(?<!\d)[\"“”]?0[\"“”]?报告)(?!事项|材料|(?:统计|汇总|登记|情况|明细)*(?:表|清单|台账|名册|情况))"
+)
 OF_US = r"(?:我|本)?(?:单位|部门|街道|社区|乡|镇|村|区|县|局|处|公司|校|院)?"
 PERIOD = r"(?:本[期月周季旬年日次]|当[期月周日]|今[日年天])(?:度|内)?"
 NOTHING = (

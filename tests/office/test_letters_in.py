@@ -21,8 +21,9 @@ from mail.tokens import sign
 from office.board import board, cell_text
 from office.consolidation import consolidate_campaign
 from office.destination import IncomingFile
-from office.intake import Collected
+from office.intake import Collected, fetch_mail
 from office.nil import hand_in_nil
+from office.placing import assign
 from office.refusals import NotPossible
 from office.unit_handin import hand_in_files, hand_in_nothing
 from office.wording import STANDING
@@ -71,6 +72,14 @@ def page_hand_in(desk: Desk, obligation: int, content: bytes) -> None:
     with desk.house.ledger.writing() as session:
         party, shown = find_party(session, 1, "BH001"), session.get_one(ObligationRow, obligation)
         hand_in_files(session, desk.house, act(NOON), party, [file], obligation=shown)
+
+
+def packed(files: list[tuple[str, bytes]]) -> bytes:
+    archived = io.BytesIO()
+    with zipfile.ZipFile(archived, "w") as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return archived.getvalue()
 
 
 def page_nil(desk: Desk, obligation: int) -> None:
@@ -230,11 +239,7 @@ def test_a_question_about_a_document_hands_in_no_file(desk: Desk) -> None:
 
 def test_a_document_that_was_named_is_not_handed_in_as_another(desk: Desk) -> None:
     files = [("扫描件.pdf", PDF), ("logo.bmp", b"BM logo")]
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for name, content in files:
-            archive.writestr(name, content)
-    desk.receive(NOON, "BH001", "材料.zip", packed.getvalue())
+    desk.receive(NOON, "BH001", "材料.zip", packed(files))
     write(desk, "活动方案", NOON + timedelta(hours=2))
     done = write(desk, "活动综合情况", NOON + timedelta(hours=3))
     assert dict(done.mails) == {"question": 1}
@@ -390,3 +395,81 @@ def test_on_the_page_the_same_file_may_be_handed_in_for_the_next_period(desk: De
     for which in (first, second, second):
         page_hand_in(desk, which, PDF)
     assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"], ["accepted"])
+
+
+def test_what_lies_unfolded_beside_its_zip_is_not_unfolded_again(desk: Desk) -> None:
+    files = [("活动方案.pdf", PDF), ("扫描件.pdf", PDF + b"2"), ("扫描件2.pdf", PDF + b"3")]
+    with desk.house.ledger.writing() as session:  # so that the scans are asked about
+        for d in ("scheme", "report"):
+            [one] = [o for o in load_obligations(session, 1, party_ids=[desk_party(desk)]) if o.deliverable == d]
+            session.get_one(ObligationRow, one.id).exempt_at = NOON
+    desk.receive(NOON, "BH001", "材料.zip", packed(files))
+    row = last_row(desk)
+    assert row.state == "queued"
+    with desk.house.ledger.writing() as session:
+        party = find_party(session, 1, "BH001")
+        taken = assign(session, desk.house, act(NOON), f"in-{row.id}", party, deliverable="materials", grounds="电话")
+        names = session.scalars(select(FileRow.name).where(FileRow.intake_id == row.id)).all()
+    assert taken.recorded == 2
+    assert names.count("材料.zip") == 1
+    assert names.count("活动方案.pdf") == 1
+
+
+def test_a_zip_that_nobody_unfolded_is_unfolded_when_it_is_assigned(desk: Desk) -> None:
+    both = packed([("活动方案.pdf", PDF), ("照片.pdf", PDF + b"2")])
+    desk.receive(NOON, "BH001", "材料.zip", both, automatic=True)
+    row = last_row(desk)
+    assert (row.kind, row.state) == ("auto_reply", "queued")
+    with desk.house.ledger.writing() as session:
+        party = find_party(session, 1, "BH001")
+        taken = assign(session, desk.house, act(NOON), f"in-{row.id}", party, deliverable="materials", grounds="电话")
+    assert taken.recorded == 2
+
+
+def test_a_mail_whose_file_is_lost_waits_for_a_person_and_stops_nobody(desk: Desk) -> None:
+    deliver(desk.house.maildir, desk.mail_of(NOON, "BH001", "活动方案.pdf", PDF), NOON)
+    fetch_mail(desk.house, act(NOON))
+    desk.house.files.path(last_row(desk).raw_sha256).unlink()
+    done = desk.receive(NOON + timedelta(minutes=1), "BH036", "活动方案.pdf", PDF)
+    assert dict(done.mails) == {"unreadable": 1, "hand_in": 1}
+    with desk.house.ledger.reading() as session:
+        lost = session.scalars(select(IntakeRow).order_by(IntakeRow.id)).first()
+    assert lost is not None
+    assert lost.state == "queued"
+    assert "missing from the file store" in lost.reason
+
+
+def test_while_the_whole_store_is_away_mails_wait(desk: Desk) -> None:
+    deliver(desk.house.maildir, desk.mail_of(NOON, "BH001", "活动方案.pdf", PDF), NOON)
+    fetch_mail(desk.house, act(NOON))
+    root = desk.house.files.root
+    root.rename(root.with_name("away"))
+    with pytest.raises(FileNotFoundError):
+        desk.collect(NOON)
+    assert last_row(desk).state == "waiting"
+    root.with_name("away").rename(root)
+    assert dict(desk.collect(NOON).mails) == {"hand_in": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "subject"),
+    [
+        ("活动方案.pdf", PDF, ""),
+        ("logo.bmp", b"BM logo", ""),
+        ("", b"", "活动方案零报告"),
+        ("", b"", "附件2零报告"),
+    ],
+)
+@pytest.mark.parametrize("header", [b"", b"List-Id: <all.example>\r\n"])
+def test_machines_and_lists_get_neither_receipt_nor_return(
+    desk: Desk, name: str, content: bytes, subject: str, header: bytes
+) -> None:
+    sender = "duty.bh001@unit.example" if header else "noreply@unit.example"
+    raw = desk.mail_of(NOON, "BH001", name, content, subject=subject, sender=sender)
+    deliver(desk.house.maildir, header + raw, NOON)
+    assert dict(desk.collect(NOON).answers) == {}
+    assert notices(desk) == []
+    recorded = content == PDF or subject == "活动方案零报告"
+    assert (desk.standings("BH001")["scheme"] is Standing.ACCEPTED) is recorded
+    if not recorded:
+        assert last_row(desk).state == "queued"
