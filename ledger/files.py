@@ -18,13 +18,16 @@ class FileStore:
         sha256 = hashlib.sha256(content).hexdigest()
         path = self.path(sha256)
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _keep_name(self.root)
             part = path.with_name(f"{sha256}.{uuid4().hex}.part")
             with part.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)
+            _keep_name(path.parent)
         return sha256
 
     def get(self, sha256: str) -> bytes:
@@ -39,3 +42,12 @@ class FileStore:
     def path(self, sha256: str) -> Path:
         """Return where the bytes of a hash are, or would be, kept."""
         return self.root / sha256[:2] / sha256
+
+
+def _keep_name(folder: Path) -> None:
+    """Have the names in a folder survive a loss of power, as the bytes do."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -1,7 +1,7 @@
 """Verbs on what came in: mails as they are fetched, and the submissions made of them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -68,16 +68,28 @@ def _length(kind: object) -> int | None:
     return kind.length if isinstance(kind, String) else None
 
 
-def already_handed_in(session: Session, obligation_id: int, sha256: str) -> SubmissionRow | None:
-    """Return the version of an obligation that consists of the same bytes, if there is one."""
-    query = (
-        select(SubmissionRow)
-        .join(FileRow, FileRow.submission_id == SubmissionRow.id)
-        .where(SubmissionRow.obligation_id == obligation_id, FileRow.sha256 == sha256)
-        .order_by(SubmissionRow.version)
-        .limit(1)
+def answered_by(session: Session, obligation_ids: Collection[int], sha256: str) -> dict[int, bool]:
+    """Return the obligations that some bytes were handed in for, and whether they stand there.
+
+    They stand if they make up the latest version and it was not returned: to hand them in again would change nothing.
+    """
+    latest = (
+        select(SubmissionRow.obligation_id, func.max(SubmissionRow.version).label("version"))
+        .where(SubmissionRow.obligation_id.in_(obligation_ids))
+        .group_by(SubmissionRow.obligation_id)
+        .subquery()
     )
-    return session.scalar(query)
+    query = (
+        select(SubmissionRow.obligation_id, SubmissionRow.version, SubmissionRow.state, latest.c.version)
+        .join(FileRow, FileRow.submission_id == SubmissionRow.id)
+        .join(latest, latest.c.obligation_id == SubmissionRow.obligation_id)
+        .where(FileRow.sha256 == sha256)
+    )
+    stands: dict[int, bool] = {}
+    for obligation_id, version, state, last in session.execute(query):
+        here = version == last and state != SubmissionState.RETURNED
+        stands[obligation_id] = stands.get(obligation_id, False) or here
+    return stands
 
 
 def record_submission(session: Session, act: Act, new: NewSubmission) -> SubmissionRow:

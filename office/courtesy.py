@@ -17,7 +17,8 @@ from mail.parsing import IncomingMail, is_auto_reply
 from office.premises import Premises
 
 ACKNOWLEDGED = "acknowledged"
-ANSWERS = ("receipt", "returned", ACKNOWLEDGED)
+RETURNED = "returned"
+ANSWERS = ("receipt", RETURNED, ACKNOWLEDGED)
 HOUR = timedelta(hours=1)
 MOST_AN_HOUR = 20  # answers to one unit; what comes beyond is recorded all the same
 ROBOT = re.compile(
@@ -38,13 +39,34 @@ def is_answerable(mail: IncomingMail, premises: Premises) -> bool:
 def acknowledge(session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail) -> str | None:
     """Tell a unit that its letter came and a person will read it, once a sender and hour; return the notice planned."""
     party = session.get_one(PartyRow, row.party_id)
-    if party.kind != PartyKind.UNIT or not is_answerable(mail, premises):
-        return None
-    if _acknowledged(session, act, row) or has_enough(session, act, party.id):
+    if party.kind != PartyKind.UNIT or _acknowledged(session, act, row):
         return None
     answer = NewMessage(party_id=party.id, notice=ACKNOWLEDGED, occasion=f"intake:{row.id}")
+    silent = answer_mail(session, premises, act, party, answer, answerable=is_answerable(mail, premises))
+    return None if silent else ACKNOWLEDGED
+
+
+def send_back(session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail) -> str | None:
+    """Tell a unit why nothing of its mail was recorded; return the notice planned."""
+    party = session.get_one(PartyRow, row.party_id)
+    answer = NewMessage(party_id=party.id, notice=RETURNED, occasion=f"intake:{row.id}")
+    silent = answer_mail(session, premises, act, party, answer, answerable=is_answerable(mail, premises))
+    return None if silent else RETURNED
+
+
+def answer_mail(
+    session: Session, premises: Premises, act: Act, party: PartyRow, answer: NewMessage, *, answerable: bool
+) -> str:
+    """Plan an answer to a mail, whichever it is; return why there is none, or nothing.
+
+    Every answer that no person decided on passes here: programs that answer each other must come to rest.
+    """
+    if not answerable:
+        return "from a machine or a list: not answered"
+    if has_enough(session, act, party.id):
+        return "many answers within the hour: this one is not answered"
     plan_messages(session, act, party.campaign_id, premises.mail_domain, [answer])
-    return ACKNOWLEDGED
+    return ""
 
 
 def has_enough(session: Session, act: Act, party_id: int) -> bool:

@@ -1,6 +1,6 @@
 """Where a file belongs: the deliverable it answers, and the obligation."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -49,6 +49,7 @@ class HandIn:
     deliverable: str = ""  # key: which it is, by the word of staff or the page; a form still tells by itself
     obligation_id: int | None = None  # the same, of one occurrence
     occasion: str = ""  # of the answer, where it is not the mail or upload itself
+    answerable: bool = True  # whether a person may sit behind the mail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,11 +130,19 @@ def _which_document(session: Session, campaign: Campaign, hand_in: HandIn, file_
 
 
 def obligation_for(
-    session: Session, act: Act, party: PartyRow, deliverable: Deliverable, named: int | None = None
+    session: Session,
+    act: Act,
+    party: PartyRow,
+    deliverable: Deliverable,
+    named: int | None = None,
+    *,
+    at: datetime | None = None,
+    before: Collection[int] = (),
 ) -> ObligationRow:
     """Return the obligation that a hand-in answers: the earliest still owed, else the last (a correction).
 
     Voluntary materials make an obligation of their own for each hand-in. Where the unit named one, it is that one.
+    What was handed in for an earlier period (``before``) does not answer one that has not begun ``at`` its coming.
     """
     if deliverable.kind is DeliverableKind.FREE:
         new = NewObligation(
@@ -151,10 +160,14 @@ def obligation_for(
     ]
     if not mine:
         raise NotPlacedError(wording.PROBLEM["not_owed"], f"{party.code} does not owe {deliverable.key}")
-    chosen = next((o for o in mine if o.id == named), None) or _answered(mine)
+    chosen = next((o for o in mine if o.id == named), None) or _answered(mine, at or act.as_of, before)
     return session.get_one(ObligationRow, chosen.id)
 
 
-def _answered(obligations: Sequence[Obligation]) -> Obligation:
+def _answered(obligations: Sequence[Obligation], at: datetime, before: Collection[int]) -> Obligation:
     by_due = sorted(obligations, key=lambda o: (o.due is None, o.due))
-    return next((o for o in by_due if is_owed(o)), by_due[-1])
+    chosen = next((n for n, o in enumerate(by_due) if is_owed(o)), len(by_due) - 1)
+    begins = by_due[chosen - 1].judged_by if chosen else None  # a period begins as the one before it ends
+    if begins is not None and at < begins:
+        return next((o for o in reversed(by_due[:chosen]) if o.id in before), by_due[chosen])
+    return by_due[chosen]

@@ -19,16 +19,16 @@ from ledger.outbox import NewMessage, plan_messages
 from ledger.submissions import (
     KeptFile,
     NewSubmission,
-    already_handed_in,
+    answered_by,
     record_file,
     record_submission,
     settle,
 )
-from ledger.tables import CampaignRow, IntakeKind, IntakeRow, IntakeState, ObligationRow, PartyRow
+from ledger.tables import CampaignRow, IntakeKind, IntakeRow, IntakeState, ObligationRow
 from office import wording
 from office.acting import act_on_accepted
 from office.alerts import DESK, alert_staff
-from office.courtesy import has_enough, said_the_same
+from office.courtesy import answer_mail, said_the_same
 from office.destination import HandIn, IncomingFile, Placed, obligation_for, place
 from office.premises import Premises
 from office.rulebook import open_book, rulebook_of
@@ -90,13 +90,17 @@ class _Taking:
         session, party = self._session, self._hand_in.party
         kept = _kept(self._premises, file)
         placed = place(session, self._premises, self._campaign, self._hand_in, file)
-        if _is_there(session, party, placed.deliverable, kept.sha256):
+        named, free = self._hand_in.obligation_id, placed.deliverable.kind is DeliverableKind.FREE
+        mine = load_obligations(session, party.campaign_id, party_ids=[party.id])
+        ids = {o.id for o in mine if o.deliverable == placed.deliverable.key}
+        before = answered_by(session, ids, kept.sha256)
+        chosen = named in ids and not free  # a voluntary item would else be handed in anew with every resend
+        if before.get(named or 0, False) if chosen else any(before.values()):
             self._duplicates += 1
             return
-        obligation = obligation_for(session, self._act, party, placed.deliverable, self._hand_in.obligation_id)
-        if already_handed_in(session, obligation.id, kept.sha256) is not None:
-            self._duplicates += 1
-            return
+        obligation = obligation_for(
+            session, self._act, party, placed.deliverable, named, at=self._hand_in.received_at, before=before
+        )
         self._record(obligation, placed, kept)
 
     def _record(self, obligation: ObligationRow, placed: Placed, kept: KeptFile) -> None:
@@ -132,29 +136,28 @@ class _Taking:
         """Plan the answer, unless all was there before or a mail gets none; return the outcome."""
         if self._duplicates and not self._states and not self._problems:
             return TakenIn()
-        silent = self._why_silent()
+        notice, silent = self._plan_answer()
         told = (*self._reasons, silent) if silent else tuple(self._reasons)
-        notice = None if silent else self._plan_answer()
-        return TakenIn(recorded=len(self._states), problems=tuple(self._problems), reasons=tuple(told), notice=notice)
+        return TakenIn(
+            recorded=len(self._states),
+            problems=tuple(self._problems),
+            reasons=told,
+            notice=None if silent else notice,
+        )
 
-    def _why_silent(self) -> str:
-        """Return why a mail is not answered: machines that answer each other must come to rest."""
-        hand_in = self._hand_in
-        if hand_in.channel != "mail" or hand_in.occasion:  # what staff assign is always answered
-            return ""
-        if not self._states and said_the_same(self._session, self._act, hand_in.intake, tuple(self._problems)):
-            return "told the same within the hour: not answered again"
-        if has_enough(self._session, self._act, hand_in.party.id):
-            return "many answers within the hour: this one is not answered"
-        return ""
-
-    def _plan_answer(self) -> str:
+    def _plan_answer(self) -> tuple[str, str]:
+        """Plan the answer; return its notice, and why a mail gets none."""
         clean = not self._problems and all(state in CLEAN for state in self._states)
         notice = "receipt" if clean else "returned"
-        party, unique = self._hand_in.party, tuple(dict.fromkeys(self._items))
+        session, act, hand_in = self._session, self._act, self._hand_in
+        party, unique = hand_in.party, tuple(dict.fromkeys(self._items))
         answer = NewMessage(party_id=party.id, notice=notice, occasion=self._occasion, items=unique)
-        plan_messages(self._session, self._act, party.campaign_id, self._premises.mail_domain, [answer])
-        return notice
+        if hand_in.channel != "mail" or hand_in.occasion:  # what staff assign is always answered
+            plan_messages(session, act, party.campaign_id, self._premises.mail_domain, [answer])
+            return notice, ""
+        if not self._states and said_the_same(session, act, hand_in.intake, tuple(self._problems)):
+            return notice, "told the same within the hour: not answered again"
+        return notice, answer_mail(session, self._premises, act, party, answer, answerable=hand_in.answerable)
 
 
 def reviewed(state: SubmissionState, deliverable: Deliverable) -> SubmissionState:
@@ -178,14 +181,6 @@ def _unfolded(session: Session, premises: Premises, act: Act, hand_in: HandIn) -
         if inner:
             record_file(session, act, _kept(premises, file), submission_id=None, intake_id=hand_in.intake.id)
         yield from inner or (file,)
-
-
-def _is_there(session: Session, party: PartyRow, deliverable: Deliverable, sha256: str) -> bool:
-    """Whether a unit handed in the same bytes as a voluntary item before: each would else be one of its own."""
-    if deliverable.kind is not DeliverableKind.FREE:
-        return False
-    mine = load_obligations(session, party.campaign_id, party_ids=[party.id])
-    return any(already_handed_in(session, o.id, sha256) for o in mine if o.deliverable == deliverable.key)
 
 
 def hand_in_on_behalf(  # noqa: PLR0913

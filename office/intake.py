@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, ProgrammingError
@@ -29,13 +30,13 @@ from mail.mailbox import Fetched
 from mail.parsing import IncomingMail, is_auto_reply, parse_mail
 from office import wording
 from office.bounces import returned_mail, settle_unknown_bounce, take_bounce
-from office.courtesy import acknowledge, said_the_same
+from office.courtesy import acknowledge, is_answerable, said_the_same, send_back
 from office.destination import HandIn, IncomingFile
 from office.handin import take_in
 from office.looking_ahead import look_ahead
 from office.matching import RETURNED_ID, Match, find_sender
 from office.nil import hand_in_nil, which_nil
-from office.pending import Pending, documents_asked_about, plan_answer, subjects_to
+from office.pending import Pending, documents_asked_about, names_to, subjects_to
 from office.premises import Premises
 from office.workbooks import NotPlacedError
 from rules.subjects import new_words, says_nil
@@ -189,6 +190,13 @@ def _handle_safely(session: Session, premises: Premises, act: Act, row: IntakeRo
     try:
         with session.begin_nested():
             return handle_mail(session, premises, act, row)
+    except FileNotFoundError as error:
+        root = premises.files.root
+        if not root.is_dir() or not Path(str(error.filename)).is_relative_to(root):
+            raise  # the whole store is away and may come back, or it is a file of ours
+        reason = f"a file is missing from the file store: {error.filename}"
+        settle(row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason=reason)
+        return None
     except NOT_THE_MAIL:
         raise
     except Exception as error:  # noqa: BLE001  whatever a mail can break, nothing of it is recorded
@@ -211,7 +219,7 @@ def handle_mail(session: Session, premises: Premises, act: Act, row: IntakeRow) 
         settle(row, kind=IntakeKind.AUTO_REPLY, state=state, reason="; ".join((reason, *mail.faults)))
         return None
     if row.size > len(raw):
-        return _tell_of_size(session, premises, act, row)
+        return _tell_of_size(session, premises, act, row, mail)
     return _take_letter(session, premises, act, row, mail)
 
 
@@ -222,27 +230,29 @@ def _take_letter(session: Session, premises: Premises, act: Act, row: IntakeRow,
     files = tuple(IncomingFile(name=a.file_name, content=a.content) for a in mail.attachments if not a.is_trimming)
     if files:
         return _take_hand_in(session, premises, act, row, mail, words, files)
-    if says_nil(words) and party.kind == PartyKind.UNIT:
-        return _take_nil(session, premises, act, row, words)
+    if party.kind == PartyKind.UNIT and says_nil(words, names_to(session, party)):
+        return _take_nil(session, premises, act, row, mail, words)
     pending = documents_asked_about(session, premises, party, words)
     if pending is not None:
-        return _take_pending(session, premises, act, row, words, pending)
+        return _take_pending(session, premises, act, row, mail, words, pending)
     kind = IntakeKind.UNREADABLE if mail.faults else IntakeKind.QUESTION
     reason = "; ".join(("text without attachment", *mail.faults))
     settle(row, kind=kind, state=IntakeState.QUEUED, reason=reason)
     return acknowledge(session, premises, act, row, mail)
 
 
-def _tell_of_size(session: Session, premises: Premises, act: Act, row: IntakeRow) -> str | None:
+def _tell_of_size(session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail) -> str | None:
     """Tell a unit that its mail was too large; the mail waits in the mailbox for a person."""
     problems = (wording.PROBLEM["mail_too_large"],)
     reason = f"{row.size / 1024 / 1024:.0f} MB: only its head was fetched, the mail lies in the mailbox"
     told = said_the_same(session, act, row, problems)
     settle(row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason=reason, problems=problems)
-    return None if told else plan_answer(session, premises, act, row, "returned")
+    return None if told else send_back(session, premises, act, row, mail)
 
 
-def _take_nil(session: Session, premises: Premises, act: Act, row: IntakeRow, words: str) -> str | None:
+def _take_nil(
+    session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail, words: str
+) -> str | None:
     """Take in a nil return: a mail without attachment that says so in the new words of its subject."""
     party = session.get_one(PartyRow, row.party_id)
     try:
@@ -250,20 +260,21 @@ def _take_nil(session: Session, premises: Premises, act: Act, row: IntakeRow, wo
             taken = hand_in_nil(
                 session, premises, act, party, which_nil(session, party, words), channel="mail",
                 received_at=row.received_at, entered_by=f"unit:{party.code}", intake=row,
+                answerable=is_answerable(mail, premises),
             )  # fmt: skip
     except NotPlacedError as error:
         told = said_the_same(session, act, row, (error.problem,))
         settle(
             row, kind=IntakeKind.UNREADABLE, state=IntakeState.QUEUED, reason=error.reason, problems=(error.problem,)
         )
-        return None if told else plan_answer(session, premises, act, row, "returned")
+        return None if told else send_back(session, premises, act, row, mail)
     kind = IntakeKind.HAND_IN if taken.recorded else IntakeKind.DUPLICATE
-    settle(row, kind=kind, state=IntakeState.DONE, reason="nil return")
+    settle(row, kind=kind, state=IntakeState.DONE, reason="; ".join(("nil return", *taken.reasons)))
     return taken.notice
 
 
 def _take_pending(
-    session: Session, premises: Premises, act: Act, row: IntakeRow, words: str, pending: Pending
+    session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail, words: str, pending: Pending
 ) -> str | None:
     """Take in the documents of an earlier mail, of which this one says what they are."""
     hand_in = HandIn(
@@ -274,6 +285,7 @@ def _take_pending(
         subject=words,
         intake=row,
         entered_by=f"unit:{pending.code}",
+        answerable=is_answerable(mail, premises),
     )
     taken = take_in(session, premises, act, hand_in)
     state = IntakeState.QUEUED if taken.problems else IntakeState.DONE
@@ -308,6 +320,7 @@ def _take_hand_in(
         subject=words,
         intake=row,
         entered_by=f"unit:{party.code}",
+        answerable=is_answerable(mail, premises),
     )
     taken = take_in(session, premises, act, hand_in)
     kind, reasons = IntakeKind.HAND_IN if taken.recorded else IntakeKind.UNREADABLE, taken.reasons

@@ -4,7 +4,7 @@ A nil return is a version without a file: it counts as reported, adds no figure 
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, exists, select
@@ -28,14 +28,17 @@ from ledger.tables import (
     SubmissionRow,
 )
 from office import wording
+from office.courtesy import answer_mail
 from office.destination import obligation_for
 from office.handin import TakenIn, reviewed
 from office.premises import Premises
 from office.rulebook import rulebook_of
 from office.workbooks import NotPlacedError
 from rules.notices import ItemDue
-from rules.obligations import SubmissionState, is_owed
+from rules.obligations import Obligation, SubmissionState, is_owed
 from rules.subjects import named_in
+
+DAY = timedelta(days=1)
 
 
 def hand_in_nil(  # noqa: PLR0913  a hand-in has that many sides
@@ -50,9 +53,12 @@ def hand_in_nil(  # noqa: PLR0913  a hand-in has that many sides
     entered_by: str = "",
     grounds: str = "",
     intake: IntakeRow | None = None,
+    obligation_id: int | None = None,
+    answerable: bool = True,
 ) -> TakenIn:
     """Record a nil return for the earliest open obligation of each deliverable, and plan one receipt for all.
 
+    Where ``obligation_id`` names the occurrence, as on the page, it is for that one or for none.
     ``intake`` is the mail it came by; without one a row is made, as the receipt answers one. Handed in twice, it is
     recorded once.
 
@@ -61,13 +67,22 @@ def hand_in_nil(  # noqa: PLR0913  a hand-in has that many sides
 
     """
     campaign = rulebook_of(session.get_one(CampaignRow, party.campaign_id)).campaign
-    wanted = [d for d in campaign.deliverables if d.key in deliverables and _is_to_record(session, campaign, party, d)]
+    named = [d for d in campaign.deliverables if d.key in deliverables]
+    mine = load_obligations(session, party.campaign_id, party_ids=[party.id])
+    targets = [
+        (d, _target(session, party, d, [o for o in mine if o.deliverable == d.key], obligation_id)) for d in named
+    ]
+    wanted = [
+        (d, id_)
+        for d, id_ in targets
+        if id_ is not None and not (obligation_id is None and intake is not None and _resent(session, party, d, intake))
+    ]
     if not wanted:
         return TakenIn()
     row = intake or _row_for(session, act, party, channel, received_at)
     items = []
-    for deliverable in wanted:
-        obligation = obligation_for(session, act, party, deliverable)
+    for deliverable, target in wanted:
+        obligation = obligation_for(session, act, party, deliverable, target)
         new = NewSubmission(
             obligation=obligation,
             channel=channel,
@@ -81,12 +96,23 @@ def hand_in_nil(  # noqa: PLR0913  a hand-in has that many sides
         record_submission(session, act, new)
         items.append(ItemDue(obligation_id=obligation.id, rung=f"intake:{row.id}", due=obligation.due_at))
     receipt = NewMessage(party_id=party.id, notice="receipt", occasion=f"intake:{row.id}", items=tuple(items))
-    plan_messages(session, act, party.campaign_id, premises.mail_domain, [receipt])
-    return TakenIn(recorded=len(wanted), notice="receipt")
+    silent = ""
+    if channel == "mail":
+        silent = answer_mail(session, premises, act, party, receipt, answerable=answerable)
+    else:
+        plan_messages(session, act, party.campaign_id, premises.mail_domain, [receipt])
+    reasons = (silent,) if silent else ()
+    return TakenIn(recorded=len(wanted), reasons=reasons, notice=None if silent else "receipt")
 
 
-def _is_to_record(session: Session, campaign: Campaign, party: PartyRow, deliverable: Deliverable) -> bool:
-    """Whether a nil return is still to be recorded; it is not if it was before.
+def _target(
+    session: Session,
+    party: PartyRow,
+    deliverable: Deliverable,
+    mine: Sequence[Obligation],
+    named: int | None,
+) -> int | None:
+    """Return the obligation for which a nil return is to be recorded; None if that was done before.
 
     Raises:
         NotPlacedError: the deliverable takes none, or the unit has none of it open.
@@ -96,11 +122,46 @@ def _is_to_record(session: Session, campaign: Campaign, party: PartyRow, deliver
     if not deliverable.nil_return:
         problem = wording.PROBLEM["nil_not_allowed"].format(names=name)
         raise NotPlacedError(problem, f"{deliverable.key} takes no nil return")
-    if deliverable in nil_open(session, campaign, party):
-        return True
-    if was_nil(session, party, deliverable.key):
-        return False
+    meant = [o for o in mine if named is None or o.id == named]
+    owed = min((o for o in meant if is_owed(o)), key=lambda o: (o.due is None, o.due), default=None)
+    if owed is not None:
+        return owed.id
+    if _stands_as_nil(session, named) if named is not None else was_nil(session, party, deliverable.key):
+        return None
     raise NotPlacedError(wording.PROBLEM["nil_not_open"].format(names=name), f"{deliverable.key} is not open")
+
+
+def _stands_as_nil(session: Session, obligation_id: int) -> bool:
+    """Whether the latest version of an obligation is a nil return."""
+    query = (
+        select(_without_file())
+        .select_from(SubmissionRow)
+        .where(SubmissionRow.obligation_id == obligation_id)
+        .order_by(SubmissionRow.version.desc())
+        .limit(1)
+    )
+    return bool(session.scalar(query))
+
+
+def _resent(session: Session, party: PartyRow, deliverable: Deliverable, mail: IntakeRow) -> bool:
+    """Whether a mail says again what one with the same subject said within the day, and nobody returned."""
+    query = (
+        select(SubmissionRow.id)
+        .join(IntakeRow, IntakeRow.id == SubmissionRow.intake_id)
+        .join(ObligationRow, ObligationRow.id == SubmissionRow.obligation_id)
+        .join(DeliverableRow, DeliverableRow.id == ObligationRow.deliverable_id)
+        .where(
+            ObligationRow.party_id == party.id,
+            DeliverableRow.key == deliverable.key,
+            SubmissionRow.state != SubmissionState.RETURNED,
+            _without_file(),
+            IntakeRow.id != mail.id,
+            IntakeRow.subject == mail.subject,
+            IntakeRow.received_at > mail.received_at - DAY,
+        )
+        .limit(1)
+    )
+    return session.scalar(query) is not None
 
 
 def nil_open(session: Session, campaign: Campaign, party: PartyRow) -> list[Deliverable]:

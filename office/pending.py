@@ -6,13 +6,20 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from definition.models import DeliverableKind
-from ledger.acts import Act
-from ledger.outbox import NewMessage, plan_messages
-from ledger.tables import CampaignRow, FileRow, IntakeRow, IntakeState, MessageRow, PartyRow
+from ledger.tables import (
+    CampaignRow,
+    FileRow,
+    IntakeRow,
+    IntakeState,
+    MessageRow,
+    ObligationRow,
+    PartyRow,
+    SubmissionRow,
+)
 from office.destination import DOCUMENTS, IncomingFile
 from office.premises import Premises
 from office.rulebook import rulebook_of
-from rules.subjects import named_in
+from rules.subjects import is_just_a_name, named_in
 
 RECENT_SUBJECTS = 50
 
@@ -38,12 +45,27 @@ def subjects_to(session: Session, party_id: int) -> list[str]:
     return [subject for subject in session.scalars(query) if subject]
 
 
+def names_to(session: Session, party: PartyRow) -> list[str]:
+    """Return the names that a unit may give in a subject: of what is to be reported, and its own."""
+    campaign = rulebook_of(session.get_one(CampaignRow, party.campaign_id)).campaign
+    return [party.name, *(name for d in campaign.deliverables for name in (d.title, d.label) if name)]
+
+
 def documents_asked_about(session: Session, premises: Premises, party: PartyRow, words: str) -> Pending | None:
-    """Return the documents that some words name: those of the unit's latest mail in the queue that has such."""
+    """Return the documents that some words name, and do nothing else: those of the unit's latest mail that has such.
+
+    What makes up a version by now was named before.
+    """
     campaign = rulebook_of(session.get_one(CampaignRow, party.campaign_id)).campaign
     documents = [(d.key, (d.title, d.label)) for d in campaign.deliverables if d.kind is DeliverableKind.DOCUMENT]
-    if len(named_in(words, documents)) != 1:
+    if len(named_in(words, documents)) != 1 or not is_just_a_name(words, names_to(session, party)):
         return None
+    placed = (
+        select(FileRow.sha256)
+        .join(SubmissionRow, SubmissionRow.id == FileRow.submission_id)
+        .join(ObligationRow, ObligationRow.id == SubmissionRow.obligation_id)
+        .where(ObligationRow.party_id == party.id)
+    )
     query = (
         select(IntakeRow, FileRow)
         .join(FileRow, FileRow.intake_id == IntakeRow.id)
@@ -52,19 +74,15 @@ def documents_asked_about(session: Session, premises: Premises, party: PartyRow,
     )
     kinds = [str(kind) for kind in DOCUMENTS]
     found = [(row, file) for row, file in session.execute(query)]
-    latest = next((row for row, file in found if file.kind in kinds), None)
+    used = set(session.scalars(placed)) if found else set()
+    latest = next((row for row, file in found if file.kind in kinds and file.sha256 not in used), None)
     if latest is None:
         return None
     mine = [file for row, file in found if row.id == latest.id]
     files = tuple(
-        IncomingFile(name=file.name, content=premises.files.get(file.sha256)) for file in mine if file.kind in kinds
+        IncomingFile(name=file.name, content=premises.files.get(file.sha256))
+        for file in mine
+        if file.kind in kinds and file.sha256 not in used
     )
-    return Pending(row=latest, code=party.code, files=files, nothing_else=len(files) == len(mine))
-
-
-def plan_answer(session: Session, premises: Premises, act: Act, row: IntakeRow, notice: str) -> str:
-    """Plan an answer to a mail of which nothing was recorded; return its notice."""
-    party = session.get_one(PartyRow, row.party_id)
-    answer = NewMessage(party_id=party.id, notice=notice, occasion=f"intake:{row.id}")
-    plan_messages(session, act, party.campaign_id, premises.mail_domain, [answer])
-    return notice
+    left = sum(file.sha256 not in used for file in mine)
+    return Pending(row=latest, code=party.code, files=files, nothing_else=len(files) == left)

@@ -1,8 +1,14 @@
 """The staff queue's verbs on a mail that came in: take it in for a unit, answer it, or dismiss it."""
 
+from collections.abc import Collection
+from hashlib import sha256
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from documents.opening import UnreadableWorkbook
+from documents.sandbox import SANDBOX
+from documents.sniff import FileKind, sniff
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import CORRESPONDENT, contacts_of, find_campaign, office_of, record_decision, written
@@ -17,7 +23,9 @@ from ledger.tables import (
     IntakeRow,
     IntakeState,
     MessageRow,
+    ObligationRow,
     PartyRow,
+    SubmissionRow,
 )
 from mail.parsing import parse_mail
 from office.destination import HandIn, IncomingFile
@@ -97,9 +105,33 @@ def _unplaced(session: Session, premises: Premises, row: IntakeRow) -> tuple[Inc
     placed = {file.sha256 for file in kept if file.submission_id is not None}
     left = {file.sha256: file.name for file in kept if file.sha256 not in placed}
     if kept or not row.raw_sha256:
-        return tuple(IncomingFile(name=name, content=premises.files.get(sha256)) for sha256, name in left.items())
+        known = {file.sha256 for file in kept} | _handed_in(session, row)
+        files = (IncomingFile(name=name, content=premises.files.get(hash_)) for hash_, name in left.items())
+        return tuple(file for file in files if not _is_unfolded(file, known))
     mail = parse_mail(premises.files.get(row.raw_sha256))
     return tuple(IncomingFile(name=a.file_name, content=a.content) for a in mail.attachments)
+
+
+def _handed_in(session: Session, row: IntakeRow) -> set[str]:
+    """Return what the unit of a mail has handed in, by hash."""
+    query = (
+        select(FileRow.sha256)
+        .join(SubmissionRow, SubmissionRow.id == FileRow.submission_id)
+        .join(ObligationRow, ObligationRow.id == SubmissionRow.obligation_id)
+        .where(ObligationRow.party_id == row.party_id)
+    )
+    return set(session.scalars(query)) if row.party_id is not None else set()
+
+
+def _is_unfolded(file: IncomingFile, known: Collection[str]) -> bool:
+    """Whether a file is a .zip of which every file is on record by itself."""
+    if sniff(file.content) is not FileKind.ZIP:
+        return False
+    try:
+        inner = SANDBOX.unpack(file.content)
+    except UnreadableWorkbook:
+        return False
+    return bool(inner) and all(sha256(one.content).hexdigest() in known for one in inner)
 
 
 def answer(

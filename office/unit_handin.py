@@ -100,6 +100,7 @@ def hand_in_nothing(
             received_at=act.as_of,
             entered_by=act.actor,
             intake=intake,
+            obligation_id=obligation.id,
         )
     except NotPlacedError as error:
         raise NotPossible("not_nil", error.reason) from None

@@ -1,5 +1,6 @@
 """The ledger, on SQLite and on PostgreSQL: migrations, keys, locks, append-only trail."""
 
+import os
 import re
 import signal
 import subprocess
@@ -403,6 +404,21 @@ def test_files_are_kept_once_by_their_hash(tmp_path: Path) -> None:
     assert store.put(b"report") == sha256
     assert store.get(sha256) == b"report"
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == [sha256]
+
+
+def test_the_name_of_a_kept_file_is_made_to_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lasting: list[int] = []
+    real = os.fsync
+
+    def fsync(number: int) -> None:
+        lasting.append(os.fstat(number).st_ino)
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    store = FileStore(tmp_path)
+    folder = store.path(store.put(b"report")).parent
+    assert lasting[0] == tmp_path.stat().st_ino
+    assert lasting[-1] == folder.stat().st_ino
 
 
 def test_attempts_are_rows_of_their_own(trail: Ledger) -> None:

@@ -1,5 +1,7 @@
 """Mails that are no form: nil returns, documents that have to be asked about, letters; and what is answered to them."""
 
+import io
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,14 +13,19 @@ from sqlalchemy import func, select
 
 from definition.loading import LoadedCampaign
 from definition.models import Campaign
-from ledger.campaigns import find_party
-from ledger.tables import EventRow, FileRow, IntakeRow, MessageRow, SubmissionRow
+from ledger.campaigns import NewObligation, find_party, freeze_obligations
+from ledger.facts import load_obligations
+from ledger.tables import EventRow, FileRow, IntakeRow, MessageRow, ObligationRow, SubmissionRow
 from mail.maildir import deliver
 from mail.tokens import sign
 from office.board import board, cell_text
 from office.consolidation import consolidate_campaign
-from office.intake import Collected
+from office.destination import IncomingFile
+from office.intake import Collected, fetch_mail
 from office.nil import hand_in_nil
+from office.placing import assign
+from office.refusals import NotPossible
+from office.unit_handin import hand_in_files, hand_in_nothing
 from office.wording import STANDING
 from office.workbooks import NotPlacedError
 from rules.obligations import Standing
@@ -29,6 +36,7 @@ from tests.office.test_office import KEY, SECRET, Desk, act, local
 NOON = local(6, 1, 12)
 NAMES = ("mail.received", "submission.received", "submission.accepted")
 PDF = b"%PDF-1.7 text"
+WEEK = timedelta(days=7)
 
 
 @contextmanager
@@ -37,6 +45,48 @@ def desk_with_nil(cast: LoadedCampaign, folder: Path, url: str, *nil: str) -> It
     campaign: Campaign = cast.campaign.model_copy(update={"deliverables": deliverables})
     with launched(replace(cast, campaign=campaign), folder, url) as opened:
         yield opened
+
+
+def weekly(desk: Desk, deliverable: str, code: str = "BH001") -> list[int]:
+    """Let a unit owe a second occurrence of a deliverable; return the numbers of both."""
+    with desk.house.ledger.writing() as session:
+        party = find_party(session, 1, code)
+        [first] = [o for o in load_obligations(session, 1, party_ids=[party.id]) if o.deliverable == deliverable]
+        assert first.due is not None
+        new = NewObligation(
+            party_id=party.id, deliverable=deliverable, occurrence="next", due=first.due + WEEK, chase_from=NOON
+        )
+        [second] = freeze_obligations(session, act(NOON), 1, [new])
+        return [first.id, second.id]
+
+
+def versions_of(desk: Desk, obligation: int) -> list[str]:
+    with desk.house.ledger.reading() as session:
+        mine = select(SubmissionRow.state).where(SubmissionRow.obligation_id == obligation)
+        return list(session.scalars(mine.order_by(SubmissionRow.version)))
+
+
+def page_hand_in(desk: Desk, obligation: int, content: bytes) -> None:
+    """Let BH001 upload a file on the page of one obligation."""
+    file = IncomingFile(name="活动综合情况.pdf", content=content)
+    with desk.house.ledger.writing() as session:
+        party, shown = find_party(session, 1, "BH001"), session.get_one(ObligationRow, obligation)
+        hand_in_files(session, desk.house, act(NOON), party, [file], obligation=shown)
+
+
+def packed(files: list[tuple[str, bytes]]) -> bytes:
+    archived = io.BytesIO()
+    with zipfile.ZipFile(archived, "w") as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return archived.getvalue()
+
+
+def page_nil(desk: Desk, obligation: int) -> None:
+    """Let BH001 say on the page of one obligation that it has nothing to report."""
+    with desk.house.ledger.writing() as session:
+        party, shown = find_party(session, 1, "BH001"), session.get_one(ObligationRow, obligation)
+        hand_in_nothing(session, desk.house, act(NOON), party, shown)
 
 
 @pytest.fixture
@@ -83,6 +133,32 @@ def test_handed_in_twice_it_is_recorded_once(desk: Desk) -> None:
     assert (dict(done.mails), dict(done.answers)) == ({"duplicate": 1}, {})
     with desk.house.ledger.reading() as session:
         assert session.scalars(select(func.count()).select_from(SubmissionRow)).one() == 1
+
+
+def test_on_the_page_a_nil_return_is_for_the_occurrence_that_is_shown_and_once(desk: Desk) -> None:
+    first, second = weekly(desk, "report")
+    for _ in range(2):
+        page_nil(desk, second)
+    assert (versions_of(desk, first), versions_of(desk, second)) == ([], ["accepted"])
+    assert notices(desk) == ["receipt"]
+
+
+def test_on_the_page_nothing_is_handed_in_for_what_was_reported_while_another_is_owed(desk: Desk) -> None:
+    first, second = weekly(desk, "report")
+    desk.receive(NOON, "BH001", "活动综合情况.pdf", PDF)
+    with pytest.raises(NotPossible):
+        page_nil(desk, first)
+    assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"], [])
+
+
+def test_a_nil_return_sent_again_is_not_for_the_next_period(desk: Desk) -> None:
+    first, second = weekly(desk, "report")
+    write(desk, "活动综合情况零报告")
+    done = write(desk, "活动综合情况零报告", NOON + timedelta(hours=1))
+    assert (dict(done.mails), dict(done.answers)) == ({"duplicate": 1}, {})
+    assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"], [])
+    write(desk, "活动综合情况零报告", NOON + WEEK)
+    assert versions_of(desk, second) == ["accepted"]
 
 
 def test_where_several_are_open_and_none_is_named_the_unit_is_asked_which(desk: Desk) -> None:
@@ -152,6 +228,29 @@ def test_a_document_is_asked_about_and_the_name_in_the_next_subject_places_it(de
         row = session.scalars(select(SubmissionRow)).one()
         assert row.received_at == NOON  # when the file came, not when it was named
         assert session.scalars(select(IntakeRow.state)).all() == ["done", "done"]
+
+
+def test_a_question_about_a_document_hands_in_no_file(desk: Desk) -> None:
+    desk.receive(NOON, "BH001", "扫描件.pdf", PDF)
+    done = write(desk, "活动方案什么时候截止", NOON + timedelta(hours=2))
+    assert (dict(done.mails), dict(done.answers)) == ({"question": 1}, {"acknowledged": 1})
+    assert desk.standings("BH001")["scheme"] is Standing.MISSING
+
+
+def test_a_document_that_was_named_is_not_handed_in_as_another(desk: Desk) -> None:
+    files = [("扫描件.pdf", PDF), ("logo.bmp", b"BM logo")]
+    desk.receive(NOON, "BH001", "材料.zip", packed(files))
+    write(desk, "活动方案", NOON + timedelta(hours=2))
+    done = write(desk, "活动综合情况", NOON + timedelta(hours=3))
+    assert dict(done.mails) == {"question": 1}
+    standings = desk.standings("BH001")
+    assert (standings["scheme"], standings["report"]) == (Standing.ACCEPTED, Standing.MISSING)
+
+
+@pytest.mark.parametrize("subject", ["今年无人机巡查情况", "今日无人员伤亡", "零报告统计表"])
+def test_an_ordinary_subject_is_no_nil_return(desk: Desk, subject: str) -> None:
+    done = write(desk, subject)
+    assert dict(done.mails) == {"question": 1}
 
 
 def test_the_only_open_document_needs_no_name(desk: Desk) -> None:
@@ -251,3 +350,126 @@ def test_two_programs_that_answer_each_other_fall_silent_whatever_they_call_them
         for n in range(30)
     ]
     assert sum(sum(done.answers.values()) for done in new) == 19  # with the first, as many as one unit gets in an hour
+
+
+def test_a_unit_may_go_back_to_the_figures_it_handed_in_first(desk: Desk) -> None:
+    kinds = []
+    for minute, content in enumerate((b"5", b"6", b"5", b"5")):
+        at = NOON + timedelta(minutes=minute)
+        desk.receive(at, "BH001", "活动方案.pdf", PDF + content, message_id=f"<{minute}@x>")
+        kinds.append(last_row(desk).kind)
+    assert kinds == ["hand_in", "hand_in", "hand_in", "duplicate"]
+
+
+def test_going_back_to_the_first_figures_does_not_answer_a_period_to_come(desk: Desk) -> None:
+    first, second = weekly(desk, "report")
+    for content in (b"5", b"6"):
+        page_hand_in(desk, first, PDF + content)
+    desk.receive(NOON, "BH001", "活动综合情况.pdf", PDF + b"5")
+    assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"] * 3, [])
+
+
+def test_a_unit_may_insist_on_what_was_returned(desk: Desk) -> None:
+    desk.receive(NOON, "BH001", "活动方案.pdf", PDF)
+    with desk.house.ledger.writing() as session:
+        row = session.scalars(select(SubmissionRow)).one()
+        row.state, obligation = "returned", row.obligation_id
+    done = desk.receive(NOON + timedelta(hours=1), "BH001", "活动方案.pdf", PDF, message_id="<again@x>")
+    assert dict(done.answers) == {"receipt": 1}
+    assert versions_of(desk, obligation) == ["returned", "accepted"]
+
+
+@pytest.mark.parametrize("later", [timedelta(hours=1), timedelta(days=30)])
+def test_a_copy_of_what_was_handed_in_does_not_answer_the_next_period(desk: Desk, later: timedelta) -> None:
+    first, second = weekly(desk, "report")
+    desk.receive(NOON, "BH001", "活动综合情况.pdf", PDF)
+    done = desk.receive(NOON + later, "BH001", "活动综合情况.pdf", PDF, message_id="<copy@x>")
+    assert (dict(done.mails), dict(done.answers)) == ({"duplicate": 1}, {})
+    assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"], [])
+    desk.receive(NOON + later, "BH001", "活动综合情况.pdf", PDF + b"2", message_id="<new@x>")
+    assert versions_of(desk, second) == ["accepted"]
+
+
+def test_on_the_page_the_same_file_may_be_handed_in_for_the_next_period(desk: Desk) -> None:
+    first, second = weekly(desk, "report")
+    for which in (first, second, second):
+        page_hand_in(desk, which, PDF)
+    assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"], ["accepted"])
+
+
+def test_what_lies_unfolded_beside_its_zip_is_not_unfolded_again(desk: Desk) -> None:
+    files = [("活动方案.pdf", PDF), ("扫描件.pdf", PDF + b"2"), ("扫描件2.pdf", PDF + b"3")]
+    with desk.house.ledger.writing() as session:  # so that the scans are asked about
+        for d in ("scheme", "report"):
+            [one] = [o for o in load_obligations(session, 1, party_ids=[desk_party(desk)]) if o.deliverable == d]
+            session.get_one(ObligationRow, one.id).exempt_at = NOON
+    desk.receive(NOON, "BH001", "材料.zip", packed(files))
+    row = last_row(desk)
+    assert row.state == "queued"
+    with desk.house.ledger.writing() as session:
+        party = find_party(session, 1, "BH001")
+        taken = assign(session, desk.house, act(NOON), f"in-{row.id}", party, deliverable="materials", grounds="电话")
+        names = session.scalars(select(FileRow.name).where(FileRow.intake_id == row.id)).all()
+    assert taken.recorded == 2
+    assert names.count("材料.zip") == 1
+    assert names.count("活动方案.pdf") == 1
+
+
+def test_a_zip_that_nobody_unfolded_is_unfolded_when_it_is_assigned(desk: Desk) -> None:
+    both = packed([("活动方案.pdf", PDF), ("照片.pdf", PDF + b"2")])
+    desk.receive(NOON, "BH001", "材料.zip", both, automatic=True)
+    row = last_row(desk)
+    assert (row.kind, row.state) == ("auto_reply", "queued")
+    with desk.house.ledger.writing() as session:
+        party = find_party(session, 1, "BH001")
+        taken = assign(session, desk.house, act(NOON), f"in-{row.id}", party, deliverable="materials", grounds="电话")
+    assert taken.recorded == 2
+
+
+def test_a_mail_whose_file_is_lost_waits_for_a_person_and_stops_nobody(desk: Desk) -> None:
+    deliver(desk.house.maildir, desk.mail_of(NOON, "BH001", "活动方案.pdf", PDF), NOON)
+    fetch_mail(desk.house, act(NOON))
+    desk.house.files.path(last_row(desk).raw_sha256).unlink()
+    done = desk.receive(NOON + timedelta(minutes=1), "BH036", "活动方案.pdf", PDF)
+    assert dict(done.mails) == {"unreadable": 1, "hand_in": 1}
+    with desk.house.ledger.reading() as session:
+        lost = session.scalars(select(IntakeRow).order_by(IntakeRow.id)).first()
+    assert lost is not None
+    assert lost.state == "queued"
+    assert "missing from the file store" in lost.reason
+
+
+def test_while_the_whole_store_is_away_mails_wait(desk: Desk) -> None:
+    deliver(desk.house.maildir, desk.mail_of(NOON, "BH001", "活动方案.pdf", PDF), NOON)
+    fetch_mail(desk.house, act(NOON))
+    root = desk.house.files.root
+    root.rename(root.with_name("away"))
+    with pytest.raises(FileNotFoundError):
+        desk.collect(NOON)
+    assert last_row(desk).state == "waiting"
+    root.with_name("away").rename(root)
+    assert dict(desk.collect(NOON).mails) == {"hand_in": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "subject"),
+    [
+        ("活动方案.pdf", PDF, ""),
+        ("logo.bmp", b"BM logo", ""),
+        ("", b"", "活动方案零报告"),
+        ("", b"", "附件2零报告"),
+    ],
+)
+@pytest.mark.parametrize("header", [b"", b"List-Id: <all.example>\r\n"])
+def test_machines_and_lists_get_neither_receipt_nor_return(
+    desk: Desk, name: str, content: bytes, subject: str, header: bytes
+) -> None:
+    sender = "duty.bh001@unit.example" if header else "noreply@unit.example"
+    raw = desk.mail_of(NOON, "BH001", name, content, subject=subject, sender=sender)
+    deliver(desk.house.maildir, header + raw, NOON)
+    assert dict(desk.collect(NOON).answers) == {}
+    assert notices(desk) == []
+    recorded = content == PDF or subject == "活动方案零报告"
+    assert (desk.standings("BH001")["scheme"] is Standing.ACCEPTED) is recorded
+    if not recorded:
+        assert last_row(desk).state == "queued"
