@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ledger.tables import CampaignRow
-from office.links import LinkState, Opened, glance
+from office.links import LinkState, Opened, is_signed
 from office.premises import Premises
 from office.refusals import NotPossible
 from office.rulebook import Rulebook, rulebook_of
@@ -98,8 +98,6 @@ class Counter:
         What takes long and writes nothing is for ``prepare``, which comes before that transaction.
         """
         stopped = self._stopped(request, link)
-        if stopped is None and glance(self._premises(), link, self._clock()) is not LinkState.VALID:
-            stopped = await self._turned_away(request, link)
         if stopped is not None:
             return stopped
         try:
@@ -111,21 +109,6 @@ class Counter:
             return await self._read_and_done(request, link, _Deed(do, prepare))
         finally:
             self._bodies.release()
-
-    async def _turned_away(self, request: Request, link: str) -> Response:
-        """Answer a POST with a link that has run out, unread; the office is named."""
-        try:
-            await to_thread.run_sync(partial(self._admit, link), limiter=self._looking)
-        except NoEntryError as error:
-            return self._closed_door(request, error, Sent())
-        except Exception:
-            logger.exception("a link that has run out could not be looked up")
-        return self._refuse("not_received", Sent())
-
-    def _admit(self, link: str) -> None:
-        premises = self._premises()
-        with premises.ledger.reading() as session:
-            admit(session, premises, link, self._clock())
 
     async def _read_and_done(self, request: Request, link: str, deed: _Deed) -> Response:
         try:
@@ -241,7 +224,7 @@ class Counter:
         link that we signed.
         """
         who = _address(request)
-        if glance(self._premises(), link, self._clock()) is LinkState.UNKNOWN:
+        if not is_signed(self._premises(), link):
             if not self._bad_links.take(who):
                 return self._refuse("too_often", Sent())
             return self._closed_door(request, NoEntryError(Opened(state=LinkState.UNKNOWN)), Sent())
