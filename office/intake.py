@@ -172,12 +172,12 @@ def drain_intake(premises: Premises, act: Act, campaign: str) -> Collected:
             rows = waiting_intake(session, find_campaign(session, campaign).id, BATCH)
             waiting = [(row.id, row.raw_sha256) for row in rows]
         for row_id, raw_sha256 in waiting:
-            look_ahead(premises, raw_sha256)
+            mail = look_ahead(premises, raw_sha256)
             with premises.ledger.writing() as session:
                 row = session.get_one(IntakeRow, row_id)
                 if row.state != IntakeState.WAITING:
                     continue  # another run was faster
-                notice = _handle_safely(session, premises, act, row)
+                notice = _handle_safely(session, premises, act, row, mail)
                 mails[row.kind] += 1
                 if notice:
                     answers[notice] += 1
@@ -185,11 +185,13 @@ def drain_intake(premises: Premises, act: Act, campaign: str) -> Collected:
             return Collected(mails=mails, answers=answers)
 
 
-def _handle_safely(session: Session, premises: Premises, act: Act, row: IntakeRow) -> str | None:
+def _handle_safely(
+    session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail | None
+) -> str | None:
     """Settle one mail; one that breaks our own code goes to the staff queue and does not stop the others."""
     try:
         with session.begin_nested():
-            return handle_mail(session, premises, act, row)
+            return handle_mail(session, premises, act, row, mail)
     except FileNotFoundError as error:
         root = premises.files.root
         if not root.is_dir() or not Path(str(error.filename)).is_relative_to(root):
@@ -204,10 +206,12 @@ def _handle_safely(session: Session, premises: Premises, act: Act, row: IntakeRo
         return None
 
 
-def handle_mail(session: Session, premises: Premises, act: Act, row: IntakeRow) -> str | None:
-    """Settle one fetched mail; return the notice planned in answer, if any."""
+def handle_mail(
+    session: Session, premises: Premises, act: Act, row: IntakeRow, mail: IncomingMail | None = None
+) -> str | None:
+    """Settle one fetched mail, read before or now; return the notice planned in answer, if any."""
     raw = premises.files.get(row.raw_sha256)
-    mail = parse_mail(raw)
+    mail = mail or parse_mail(raw)
     bounce = read_bounce(mail, raw)
     if bounce is not None:
         take_bounce(session, premises, act, row, mail, bounce)

@@ -5,18 +5,22 @@ from contextlib import suppress
 from documents.opening import UnreadableWorkbook
 from documents.sandbox import SANDBOX
 from documents.sniff import FileKind, sniff
-from mail.parsing import parse_mail
+from mail.parsing import IncomingMail, parse_mail
 from office.premises import Premises
 
 
-def look_ahead(premises: Premises, raw_sha256: str) -> None:
-    """Have the workbooks of a kept mail opened ahead, those in a .zip too.
+def look_ahead(premises: Premises, raw_sha256: str) -> IncomingMail | None:
+    """Read a kept mail, and have its workbooks opened ahead, those in a .zip too.
 
-    Whatever is wrong with the mail is found again, and said, when it is handled.
+    None if anything is wrong: it is found again, and said, when the mail is handled.
     """
-    with suppress(Exception):
-        for attachment in parse_mail(premises.files.get(raw_sha256)).attachments:
+    try:
+        mail = parse_mail(premises.files.get(raw_sha256))
+        for attachment in mail.attachments:
             _open_ahead(attachment.content)
+    except Exception:  # noqa: BLE001  whatever a mail can break
+        return None
+    return mail
 
 
 def _open_ahead(content: bytes) -> None:
