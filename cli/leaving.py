@@ -27,7 +27,7 @@ def when_answer_leaves(session: "Session", house: "Premises", campaign: str) -> 
     """Say when a campaign's mail to a unit leaves, before anybody looks to which address it goes."""
     from office.fence import is_open  # noqa: PLC0415
 
-    but = ", but for addresses on MUSTER_ALLOW_LIST" if house.allow_list else ""
+    but = ", but for addresses on MUSTER_ALLOW_LIST," if house.allow_list else ""
     return _when(campaign, behind_the_fence=not is_open(session, house, campaign), but=but)
 
 

@@ -33,7 +33,7 @@ from office.bounces import returned_mail, settle_unknown_bounce, take_bounce
 from office.courtesy import acknowledge, is_answerable, said_the_same, send_back
 from office.destination import HandIn, IncomingFile
 from office.handin import take_in
-from office.looking_ahead import look_ahead
+from office.looking_ahead import looked_at
 from office.matching import RETURNED_ID, Match, find_sender
 from office.nil import hand_in_nil, which_nil
 from office.pending import Pending, documents_asked_about, names_to, subjects_to
@@ -172,8 +172,7 @@ def drain_intake(premises: Premises, act: Act, campaign: str) -> Collected:
             rows = waiting_intake(session, find_campaign(session, campaign).id, BATCH)
             waiting = [(row.id, row.raw_sha256) for row in rows]
         for row_id, raw_sha256 in waiting:
-            mail = look_ahead(premises, raw_sha256)
-            with premises.ledger.writing() as session:
+            with looked_at(premises, raw_sha256) as mail, premises.ledger.writing() as session:
                 row = session.get_one(IntakeRow, row_id)
                 if row.state != IntakeState.WAITING:
                     continue  # another run was faster
