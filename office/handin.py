@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
@@ -13,7 +12,7 @@ from documents.opening import UnreadableWorkbook
 from documents.sandbox import SANDBOX
 from documents.sniff import FileKind, sniff
 from ledger.acts import Act
-from ledger.campaigns import find_party, written
+from ledger.campaigns import find_party
 from ledger.facts import load_obligations
 from ledger.outbox import NewMessage, plan_messages
 from ledger.submissions import (
@@ -22,12 +21,12 @@ from ledger.submissions import (
     answered_by,
     record_file,
     record_submission,
-    settle,
 )
-from ledger.tables import CampaignRow, IntakeKind, IntakeRow, IntakeState, ObligationRow
+from ledger.tables import CampaignRow, ObligationRow
 from office import wording
 from office.acting import act_on_accepted
 from office.alerts import DESK, alert_staff
+from office.arrivals import note_arrival, settle_arrival
 from office.courtesy import answer_mail, said_the_same
 from office.destination import HandIn, IncomingFile, Placed, obligation_for, place
 from office.premises import Premises
@@ -207,41 +206,16 @@ def hand_in_on_behalf(  # noqa: PLR0913
         raise ValueError(f"received {received_at.isoformat()} lies in the future")
     row, _ = open_book(session, campaign)
     party = find_party(session, row.id, code)
-    intake = IntakeRow(
-        mailbox="desk",
-        uid=uuid4().hex,
-        raw_sha256="",
-        size=0,
+    intake = note_arrival(session, act, party, mailbox="desk", matched_by="staff", received_at=received_at)
+    hand_in = HandIn(
+        party=party,
+        channel=channel,
         received_at=received_at,
-        from_address=act.actor[:320],
-        campaign_id=row.id,
-        party_id=party.id,
-        matched_by="staff",
-        from_known=True,
-        problems=[],
-        **written(act),
+        files=files,
+        intake=intake,
+        entered_by=act.actor,
+        grounds=grounds,
     )
-    session.add(intake)
-    session.flush()
-    taken = take_in(
-        session,
-        premises,
-        act,
-        HandIn(
-            party=party,
-            channel=channel,
-            received_at=received_at,
-            files=files,
-            intake=intake,
-            entered_by=act.actor,
-            grounds=grounds,
-        ),
-    )
-    settle(
-        intake,
-        kind=IntakeKind.HAND_IN if taken.recorded else IntakeKind.UNREADABLE,
-        state=IntakeState.DONE,
-        reason="; ".join(taken.reasons),
-        problems=taken.problems,
-    )
+    taken = take_in(session, premises, act, hand_in)
+    settle_arrival(intake, taken)
     return taken

@@ -5,29 +5,26 @@ A nil return is a version without a file: it counts as reported, adds no figure 
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from uuid import uuid4
 
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
 from definition.models import Campaign, Deliverable
 from ledger.acts import Act
-from ledger.campaigns import written
 from ledger.facts import load_obligations
 from ledger.outbox import NewMessage, plan_messages
-from ledger.submissions import NewSubmission, record_submission, settle
+from ledger.submissions import NewSubmission, record_submission
 from ledger.tables import (
     CampaignRow,
     DeliverableRow,
     FileRow,
-    IntakeKind,
     IntakeRow,
-    IntakeState,
     ObligationRow,
     PartyRow,
     SubmissionRow,
 )
 from office import wording
+from office.arrivals import note_arrival, settle_arrival
 from office.courtesy import answer_mail
 from office.destination import obligation_for
 from office.handin import TakenIn, reviewed
@@ -79,7 +76,9 @@ def hand_in_nil(  # noqa: PLR0913  a hand-in has that many sides
     ]
     if not wanted:
         return TakenIn()
-    row = intake or _row_for(session, act, party, channel, received_at)
+    row = intake or note_arrival(
+        session, act, party, mailbox=f"nil:{channel}", matched_by=channel, received_at=received_at
+    )
     items = []
     for deliverable, target in wanted:
         obligation = obligation_for(session, act, party, deliverable, target)
@@ -102,7 +101,10 @@ def hand_in_nil(  # noqa: PLR0913  a hand-in has that many sides
     else:
         plan_messages(session, act, party.campaign_id, premises.mail_domain, [receipt])
     reasons = (silent,) if silent else ()
-    return TakenIn(recorded=len(wanted), reasons=reasons, notice=None if silent else "receipt")
+    taken = TakenIn(recorded=len(wanted), reasons=reasons, notice=None if silent else "receipt")
+    if intake is None:
+        settle_arrival(row, taken)
+    return taken
 
 
 def _target(
@@ -218,25 +220,3 @@ def nil_versions(session: Session, campaign_id: int) -> frozenset[tuple[int, int
 
 def _without_file() -> ColumnElement[bool]:
     return ~exists().where(FileRow.submission_id == SubmissionRow.id)
-
-
-def _row_for(session: Session, act: Act, party: PartyRow, channel: str, received_at: datetime) -> IntakeRow:
-    """Record that something came in without a mail."""
-    row = IntakeRow(
-        mailbox=f"nil:{channel}",
-        uid=uuid4().hex,
-        raw_sha256="",
-        size=0,
-        received_at=received_at,
-        from_address=act.actor[:320],
-        campaign_id=party.campaign_id,
-        party_id=party.id,
-        matched_by=channel[:32],
-        from_known=True,
-        problems=[],
-        **written(act),
-    )
-    session.add(row)
-    session.flush()
-    settle(row, kind=IntakeKind.HAND_IN, state=IntakeState.DONE, reason="nil return")
-    return row

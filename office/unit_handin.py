@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
 from ledger.acts import Act
-from ledger.campaigns import written
-from ledger.submissions import settle
-from ledger.tables import IntakeKind, IntakeRow, IntakeState, ObligationRow, PartyRow
+from ledger.tables import ObligationRow, PartyRow
+from office.arrivals import note_arrival, settle_arrival
 from office.destination import HandIn, IncomingFile
 from office.handin import TakenIn, take_in
 from office.nil import hand_in_nil
@@ -59,7 +57,15 @@ def hand_in_files(
     """
     if not files:
         raise ValueError("a hand-in without a file")
-    intake = _noted(session, act, party, sum(len(file.content) for file in files))
+    intake = note_arrival(
+        session,
+        act,
+        party,
+        mailbox=CHANNEL,
+        matched_by=MATCHED_BY,
+        received_at=act.as_of,
+        size=sum(len(file.content) for file in files),
+    )
     hand_in = HandIn(
         party=party,
         channel=CHANNEL,
@@ -71,10 +77,7 @@ def hand_in_files(
         obligation_id=obligation.id if obligation is not None else None,
     )
     taken = take_in(session, premises, act, hand_in)
-    kind = IntakeKind.HAND_IN if taken.recorded else IntakeKind.UNREADABLE
-    if taken.notice is None:
-        kind = IntakeKind.DUPLICATE
-    settle(intake, kind=kind, state=IntakeState.DONE, reason="; ".join(taken.reasons), problems=taken.problems)
+    settle_arrival(intake, taken)
     return HandedIn(intake_id=intake.id, taken=taken)
 
 
@@ -87,7 +90,7 @@ def hand_in_nothing(
         NotPossible: that cannot be said of it.
 
     """
-    intake = _noted(session, act, party, 0)
+    intake = note_arrival(session, act, party, mailbox=CHANNEL, matched_by=MATCHED_BY, received_at=act.as_of)
     key = deliverable_key(session, obligation)
     try:
         taken = hand_in_nil(
@@ -104,29 +107,8 @@ def hand_in_nothing(
         )
     except NotPlacedError as error:
         raise NotPossible("not_nil", error.reason) from None
-    kind = IntakeKind.DUPLICATE if taken.notice is None else IntakeKind.HAND_IN
-    settle(intake, kind=kind, state=IntakeState.DONE, reason="; ".join(taken.reasons), problems=taken.problems)
+    settle_arrival(intake, taken)
     return HandedIn(intake_id=intake.id, taken=taken)
-
-
-def _noted(session: Session, act: Act, party: PartyRow, size: int) -> IntakeRow:
-    """Note that something comes in by the page, as of a mail."""
-    intake = IntakeRow(
-        mailbox=CHANNEL,
-        uid=uuid4().hex,
-        raw_sha256="",
-        size=size,
-        received_at=act.as_of,
-        campaign_id=party.campaign_id,
-        party_id=party.id,
-        matched_by=MATCHED_BY,
-        from_known=True,
-        problems=[],
-        **written(act),
-    )
-    session.add(intake)
-    session.flush()
-    return intake
 
 
 def hand_in_form(session: Session, premises: Premises, act: Act, opened: Opened, content: bytes) -> HandedIn:

@@ -373,6 +373,19 @@ def test_staff_hand_in_at_the_true_time(desk: Desk) -> None:
         ]
 
 
+def test_what_staff_hand_in_twice_is_known_the_second_time(desk: Desk) -> None:
+    file = IncomingFile(name="活动方案.pdf", content=b"%PDF-1")
+    for hour in (9, 10):
+        with desk.house.ledger.writing() as session:
+            hand_in_on_behalf(
+                session, desk.house, act(local(6, 9, hour)), KEY, "BH001", (file,), channel="phone",
+                received_at=local(6, 5), grounds="来电",
+            )  # fmt: skip
+    with desk.house.ledger.reading() as session:
+        assert session.scalars(select(IntakeRow.kind).order_by(IntakeRow.id)).all() == ["hand_in", "duplicate"]
+        assert len(session.scalars(select(SubmissionRow)).all()) == 1
+
+
 def test_an_address_that_is_none_is_passed_over_from_the_start(
     loaded: LoadedCampaign, house: Path, tmp_path: Path, desk: Desk
 ) -> None:
