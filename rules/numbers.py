@@ -112,7 +112,9 @@ def read_number(raw: object) -> NumberRead:
 
 
 def _read_text(shown: str) -> tuple[NumberKind, int | float | None]:
-    text = unicodedata.normalize("NFKC", shown[: LONGEST + 1]).translate(FINANCIAL).strip()
+    if len(shown) > LONGEST:  # never cut and read: beyond sixty spaces it may go on
+        return NumberKind.NOT_A_NUMBER, None
+    text = unicodedata.normalize("NFKC", shown).translate(FINANCIAL).strip()
     if len(text) > LONGEST:
         return NumberKind.NOT_A_NUMBER, None
     if re.sub(r"\s", "", text).lower().rstrip("。.") in EMPTY_LIKE:
@@ -165,7 +167,8 @@ def _mixed(text: str) -> tuple[int | float | None, bool]:
         if factor == 0 or part >= last or (unit == "" and "." in number):
             return None, False
         total, last = total + part, factor
-    return _tidy(float(total)) if total % 1 else int(total), is_sure
+    is_whole = total == total.to_integral_value()  # `% 1` fails beyond 28 digits
+    return int(total) if is_whole else _tidy(float(total)), is_sure
 
 
 def _chinese(text: str) -> tuple[int | None, bool]:
