@@ -1,7 +1,6 @@
 """Cross-checks of forms: a text is an expression or is refused with a reason; judging one never raises."""
 
 import itertools
-import warnings
 from collections.abc import Iterator
 
 from rules.expressions import BadExpressionError, read_expression
@@ -24,12 +23,10 @@ def seeds() -> Iterator[bytes]:
 def judge(data: bytes) -> None:
     """Read and judge what the bytes say; raise where a promise is broken."""
     text = data[1:].decode("utf-8", "replace")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)  # Python's own parser wonders at "1if a"
-        try:
-            read = read_expression(text)
-        except BadExpressionError:
-            return
+    try:
+        read = read_expression(text)
+    except BadExpressionError:
+        return
     first = data[0] % len(AMOUNTS)
     amounts = itertools.cycle((*AMOUNTS[first:], *AMOUNTS[:first]))
     numbers = dict(zip(read.names, amounts, strict=False))

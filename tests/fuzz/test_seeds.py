@@ -10,6 +10,7 @@ from tests.fuzz.__main__ import NAMES
 SEEDS = Path(__file__).parent / "seeds"
 
 
+@pytest.mark.filterwarnings("ignore")  # openpyxl and Python's parser wonder at much of it
 @pytest.mark.parametrize("name", NAMES)
 def test_every_kept_input_keeps_the_promise(name: str) -> None:
     target = importlib.import_module(f"tests.fuzz.{name}")
