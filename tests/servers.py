@@ -229,6 +229,9 @@ def dovecot(certificate: Path) -> Iterator[tuple[int, int, Path]]:
     program = shutil.which("dovecot", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     if program is None:
         need("no Dovecot: it comes in the package dovecot-imapd, and need not be running")
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    if not version.startswith("2.3."):
+        need(f"no Dovecot 2.3, but {version.strip()}: its settings are written otherwise")
     owner = pwd.getpwnam(OWNER) if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
     with tempfile.TemporaryDirectory(prefix="muster-dovecot-", ignore_cleanup_errors=True) as name:
         folder, port, tls_port = Path(name), free_port(), free_port()
