@@ -138,11 +138,13 @@ def obligation_for(
     *,
     at: datetime | None = None,
     before: Collection[int] = (),
+    known: Sequence[Obligation] | None = None,
 ) -> ObligationRow:
     """Return the obligation that a hand-in answers: the earliest still owed, else the last (a correction).
 
     Voluntary materials make an obligation of their own for each hand-in. Where the unit named one, it is that one.
     What was handed in for an earlier period (``before``) does not answer one that has not begun ``at`` its coming.
+    ``known`` are the unit's obligations, where they were just read.
     """
     if deliverable.kind is DeliverableKind.FREE:
         new = NewObligation(
@@ -153,11 +155,8 @@ def obligation_for(
             chase_from=act.as_of,
         )
         return freeze_obligations(session, act, party.campaign_id, [new])[0]
-    mine = [
-        o
-        for o in load_obligations(session, party.campaign_id, party_ids=[party.id])
-        if o.deliverable == deliverable.key
-    ]
+    every = load_obligations(session, party.campaign_id, party_ids=[party.id]) if known is None else known
+    mine = [o for o in every if o.deliverable == deliverable.key]
     if not mine:
         raise NotPlacedError(wording.PROBLEM["not_owed"], f"{party.code} does not owe {deliverable.key}")
     chosen = next((o for o in mine if o.id == named), None) or _answered(mine, at or act.as_of, before)

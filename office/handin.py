@@ -98,8 +98,9 @@ class _Taking:
             self._duplicates += 1
             return
         obligation = obligation_for(
-            session, self._act, party, placed.deliverable, named, at=self._hand_in.received_at, before=before
-        )
+            session, self._act, party, placed.deliverable, named,
+            at=self._hand_in.received_at, before=before, known=mine,
+        )  # fmt: skip
         self._record(obligation, placed, kept)
 
     def _record(self, obligation: ObligationRow, placed: Placed, kept: KeptFile) -> None:

@@ -1,9 +1,11 @@
 """Intake: mails become rows, rows find their unit; what nobody can place waits for a person, never dropped."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +28,14 @@ from ledger.submissions import (
 )
 from ledger.tables import IntakeKind, IntakeRow, IntakeState, PartyKind, PartyRow
 from mail.bounces import read_bounce
-from mail.mailbox import Fetched
+from mail.mailbox import Fetched, MailboxAway
 from mail.parsing import IncomingMail, is_auto_reply, parse_mail
 from office import wording
 from office.bounces import returned_mail, settle_unknown_bounce, take_bounce
 from office.courtesy import acknowledge, is_answerable, said_the_same, send_back
 from office.destination import HandIn, IncomingFile
 from office.handin import take_in
-from office.looking_ahead import looked_at
+from office.looking_ahead import glanced_at, looked_at
 from office.matching import RETURNED_ID, Match, find_sender
 from office.nil import hand_in_nil, which_nil
 from office.pending import Pending, documents_asked_about, names_to, subjects_to
@@ -42,6 +44,7 @@ from office.workbooks import NotPlacedError
 from rules.subjects import new_words, says_nil
 
 BATCH = 50
+FETCHED_AT_ONCE, FETCHED_BYTES = 20, 8 * 1024 * 1024  # mails under one pen
 NUMBERED = "in-"  # before the number of an incoming mail, as staff read it
 LONGEST_UID = 200  # of a mail's name in its mailbox, as the ledger keeps it
 # The ledger or the disk is at fault, not the mail at hand: it waits.
@@ -72,15 +75,34 @@ def fetch_mail(premises: Premises, act: Act, stopped: Callable[[], bool] = lambd
         with premises.ledger.reading() as session:
             return last_uid(session, mailbox.name, uid_validity)
 
-    for mail in mailbox.new(last_of):
-        with premises.ledger.writing() as session:
-            if not is_fetched(session, mailbox.name, mail.uid_validity, _uid(mail)):
-                _record_safely(session, premises, act, mailbox.name, mail)
-                fetched += 1
-        mailbox.take(mail)
+    for group in _in_groups(mailbox.new(last_of)):
+        with glanced_at(premises, group), premises.ledger.writing() as session:
+            for mail in group:
+                if not is_fetched(session, mailbox.name, mail.uid_validity, _uid(mail)):
+                    _record_safely(session, premises, act, mailbox.name, mail)
+                    fetched += 1
+        for mail in group:
+            mailbox.take(mail)
         if stopped():
             break
     return fetched
+
+
+def _in_groups(mails: Iterator[Fetched]) -> Iterator[list[Fetched]]:
+    """Yield mails a few at a time; what came before the mailbox went away comes all the same."""
+    group: list[Fetched] = []
+    try:
+        for mail in mails:
+            group.append(mail)
+            if len(group) == FETCHED_AT_ONCE or sum(len(one.raw) for one in group) > FETCHED_BYTES:
+                yield group
+                group = []
+    except MailboxAway:
+        if group:
+            yield group
+        raise
+    if group:
+        yield group
 
 
 def _uid(fetched: Fetched) -> str:
@@ -161,9 +183,10 @@ def _record_intake(session: Session, premises: Premises, act: Act, raw: bytes, k
 
 
 def drain_intake(premises: Premises, act: Act, campaign: str) -> Collected:
-    """Look at every mail of a campaign that waits: record, answer, or queue it. A transaction each.
+    """Look at every mail of a campaign that waits: record, answer, or queue it. A savepoint each.
 
-    What takes long, parsing and opening what is attached, is done before the ledger's one pen is taken.
+    What takes long, parsing and opening what is attached, is done before the ledger's one pen is taken, and those that
+    are ready by then share a transaction. Where that fails, none of them is settled, and all wait for the next run.
     """
     mails: Counter[str] = Counter()
     answers: Counter[str] = Counter()
@@ -171,15 +194,18 @@ def drain_intake(premises: Premises, act: Act, campaign: str) -> Collected:
         with premises.ledger.reading() as session:
             rows = waiting_intake(session, find_campaign(session, campaign).id, BATCH)
             waiting = [(row.id, row.raw_sha256) for row in rows]
-        for row_id, raw_sha256 in waiting:
-            with looked_at(premises, raw_sha256) as mail, premises.ledger.writing() as session:
-                row = session.get_one(IntakeRow, row_id)
-                if row.state != IntakeState.WAITING:
-                    continue  # another run was faster
-                notice = _handle_safely(session, premises, act, row, mail)
-                mails[row.kind] += 1
-                if notice:
-                    answers[notice] += 1
+        numbers = iter([row_id for row_id, _ in waiting])
+        with closing(looked_at(premises, [raw_sha256 for _, raw_sha256 in waiting])) as groups:
+            for group in groups:
+                with premises.ledger.writing() as session:
+                    for row_id, mail in zip(islice(numbers, len(group)), group, strict=True):
+                        row = session.get_one(IntakeRow, row_id)
+                        if row.state != IntakeState.WAITING:
+                            continue  # another run was faster
+                        notice = _handle_safely(session, premises, act, row, mail)
+                        mails[row.kind] += 1
+                        if notice:
+                            answers[notice] += 1
         if not waiting:
             return Collected(mails=mails, answers=answers)
 

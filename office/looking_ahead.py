@@ -1,36 +1,97 @@
-"""Looking at a mail before the pen is taken: while workbooks are opened, others may write."""
+"""Looking at mails before the pen is taken: while some are handled, the next are read and their workbooks opened."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import chain, islice
+from typing import NamedTuple
 
 from documents.opening import UnreadableWorkbook
 from documents.sandbox import SANDBOX
 from documents.sniff import FileKind, sniff
+from mail.mailbox import Fetched
 from mail.parsing import IncomingMail, parse_mail
+from office.matching import bears_token
 from office.premises import Premises
 from office.workbooks import forget_ahead, open_ahead
 
+AHEAD = 8  # mails looked at before their turn, and handled under one pen at most
+
+
+class Looked(NamedTuple):
+    """A mail as it was looked at, None if that broke; and the files of which something is at hand."""
+
+    mail: IncomingMail | None
+    contents: tuple[bytes, ...]
+
+
+def looked_at(premises: Premises, hashes: Sequence[str]) -> Generator[tuple[IncomingMail | None, ...]]:
+    """Yield kept mails read, in groups: those that are ready, one at least, in the order of their hashes.
+
+    The files of a mail are kept and its workbooks at hand, those in a .zip too; meanwhile the next mails are looked at
+    in another thread. None for a mail at which anything is wrong: it is found again, and said, when it is handled.
+    Close what is not run to its end.
+    """
+    to_come = iter(hashes)
+    coming: deque[Future[Looked]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="looking-ahead") as other:
+
+        def look_on() -> None:
+            missing = AHEAD - len(coming)
+            coming.extend(other.submit(_look, premises, raw_sha256) for raw_sha256 in islice(to_come, missing))
+
+        try:
+            look_on()
+            while coming:
+                group = [coming.popleft().result()]
+                while coming and coming[0].done():
+                    group.append(coming.popleft().result())
+                look_on()
+                try:
+                    yield tuple(look.mail for look in group)
+                finally:
+                    _forget(group)
+        finally:
+            _forget([look.result() for look in coming if not look.cancel()])
+
 
 @contextmanager
-def looked_at(premises: Premises, raw_sha256: str) -> Iterator[IncomingMail | None]:
-    """Read a kept mail, and have its workbooks at hand while it is handled, those in a .zip too.
-
-    None if anything is wrong: it is found again, and said, when the mail is handled.
-    """
-    mail: IncomingMail | None = None
+def glanced_at(premises: Premises, fetched: Iterable[Fetched]) -> Iterator[None]:
+    """Keep the bytes of mails just fetched; of those whose unit only a workbook can name, have that at hand."""
     contents: list[bytes] = []
     try:
-        with suppress(Exception):  # whatever a mail can break
-            read = parse_mail(premises.files.get(raw_sha256))
-            for attachment in read.attachments:
-                for content in _unfolded(attachment.content):
-                    contents.append(content)
-                    open_ahead(content)
-            mail = read
-        yield mail
+        for one in fetched:
+            premises.files.put(one.raw)
+            with suppress(Exception):  # whatever a mail can break: it is found again when the mail is recorded
+                mail = parse_mail(one.raw)
+                if not bears_token(premises, mail):
+                    for attachment in mail.attachments:
+                        contents.append(attachment.content)
+                        open_ahead(attachment.content)
+        yield
     finally:
         for content in contents:
             forget_ahead(content)
+
+
+def _look(premises: Premises, raw_sha256: str) -> Looked:
+    mail: IncomingMail | None = None
+    contents: list[bytes] = []
+    with suppress(Exception):  # whatever a mail can break
+        read = parse_mail(premises.files.get(raw_sha256))
+        for attachment in read.attachments:
+            premises.files.put(attachment.content)  # so that nobody waits for the disk under the pen
+            for content in _unfolded(attachment.content):
+                contents.append(content)
+                open_ahead(content)
+        mail = read
+    return Looked(mail, tuple(contents))
+
+
+def _forget(group: Iterable[Looked]) -> None:
+    for content in chain.from_iterable(look.contents for look in group):
+        forget_ahead(content)
 
 
 def _unfolded(content: bytes) -> Iterator[bytes]:

@@ -50,6 +50,12 @@ def find_sender(session: Session, premises: Premises, mail: IncomingMail) -> Mat
     return Match(party_id=known[0], by="sender") if len(known) == 1 else Match()
 
 
+def bears_token(premises: Premises, mail: IncomingMail) -> bool:
+    """Whether a mail bears a token of ours outside its attachments, so that these need not be asked whose it is."""
+    told = (*mail.recipients, mail.in_reply_to, *mail.references, mail.subject)
+    return any(True for text in told for _ in find_tokens(text, premises.secret))
+
+
 def _by_token(session: Session, premises: Premises, text: str, by: str) -> Match | None:
     for token in find_tokens(text, premises.secret):
         if token.kind == "m" and (message := session.get(MessageRow, token.number)) is not None:
