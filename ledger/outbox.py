@@ -26,6 +26,8 @@ CLASS_OF = {
     "launch": MailClass.BULK,
     "closing": MailClass.BULK,
     "reminder": MailClass.CHASE,
+    "reminder_responsible": MailClass.CHASE,
+    "escalation_bulletin": MailClass.BULK,
     "escalation": MailClass.CHASE,
     "escalation_digest": MailClass.CHASE,
 }
@@ -42,6 +44,7 @@ PRIORITY_OF = {
     "summary": 20,
     "escalation": 30,
     "escalation_digest": 30,
+    "reminder_responsible": 38,
     "reminder": 40,
 }
 BULK_PRIORITY = 50

@@ -71,11 +71,11 @@ def test_a_second_campaign_with_a_gbk_roster_loads(house: Path) -> None:
          "campaign.yaml:35: scheme: deadline 2020-08-01 is after the close 2020-07-10 — mend it, or close later"),
         (replace("campaign.yaml", "audience: office,", "audience: unit,"),
          "campaign.yaml:45: the ladder ends at nobody of the office: a silent unit would be forgotten"
-         " — let its last rung have audience: office"),
+         " — let its last rung have audience: office or campaign, which always exist"),
         (replace("campaign.yaml", "before: [2]", "before: [-1]"),
          "campaign.yaml:44: plan: a “before” reminder of -1 days falls on or after its deadline"
          " — give days before it, from 1; use on_due_day for the day itself"),
-        (replace("campaign.yaml", "notice: escalation}", "notice: thunder}"),
+        (replace("campaign.yaml", "notice: escalation, ", "notice: thunder, "),
          "campaign.yaml:46: notice 'thunder' has no subject.txt, body.txt, body.html"
          " — add templates/email/thunder/ or mend the name"),
         (replace("campaign.yaml", "theme: ", "themes: "),
