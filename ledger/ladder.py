@@ -134,18 +134,23 @@ def open_approvals(session: Session, campaign_id: int | None = None) -> Sequence
     return session.scalars(query.order_by(ApprovalRow.as_of, ApprovalRow.id)).all()
 
 
-def find_approval(session: Session, campaign_id: int, occasion: str) -> ApprovalRow:
-    """Return the list of an occasion.
+def find_approval(session: Session, occasion: str, campaign_id: int | None = None) -> ApprovalRow:
+    """Return the list of an occasion, of whichever campaign it waits in unless one is named.
 
     Raises:
-        UnknownApproval: nobody was asked about it.
+        UnknownApproval: nobody was asked about it, or in several campaigns.
 
     """
-    query = select(ApprovalRow).where(ApprovalRow.campaign_id == campaign_id, ApprovalRow.occasion == occasion)
-    row = session.scalar(query)
-    if row is None:
+    query = select(ApprovalRow).where(ApprovalRow.occasion == occasion).order_by(ApprovalRow.id)
+    if campaign_id is not None:
+        query = query.where(ApprovalRow.campaign_id == campaign_id)
+    rows = session.scalars(query).all()
+    found = [row for row in rows if row.state == ApprovalState.ASKED] or rows[-1:]
+    if not found:
         raise UnknownApproval(f"nothing waits for consent on {occasion!r}; `muster approvals` lists what does")
-    return row
+    if len(found) > 1:
+        raise UnknownApproval(f"{occasion} waits in {len(found)} campaigns; name one with --campaign")
+    return found[0]
 
 
 def ask_approval(

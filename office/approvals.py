@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from ledger.acts import Act
 from ledger.campaigns import find_campaign
-from ledger.errors import UnknownApproval
 from ledger.facts import party_names
 from ledger.ladder import (
     ask_approval,
@@ -47,7 +46,7 @@ class Consent:
 def ask_for_consent(
     session: Session, premises: Premises, act: Act, row: CampaignRow, waiting: Iterable[NoticeDue]
 ) -> int:
-    """Put the lists of today before staff, in the place of those of earlier days; return how many wait.
+    """Put the lists of today before staff, in the place of those of earlier days; return how many are new.
 
     Staff are told by mail, once a day for as long as something waits.
     """
@@ -57,13 +56,13 @@ def ask_for_consent(
     for old in open_approvals(session, row.id):
         if old.occasion not in by_occasion and old.as_of <= act.as_of:
             settle_approval(session, act, old, ApprovalState.LAPSED)
+    asked = 0
     for occasion, notices in by_occasion.items():
         shown = ((n.party_id, item.obligation_id, item.due) for n in notices for item in n.items)
-        ask_approval(session, act, row.id, occasion, notices[0].items[0].rung, shown)
-    waits = sum(one.occasion in by_occasion for one in open_approvals(session, row.id))
-    if waits:
+        asked += ask_approval(session, act, row.id, occasion, notices[0].items[0].rung, shown) is not None
+    if asked:  # a list is made anew each day, and with it staff are reminded
         alert_staff(session, premises, act, row.key, APPROVALS)
-    return waits
+    return asked
 
 
 def approve(
@@ -113,23 +112,13 @@ def decline(
 
 
 def _open_one(session: Session, occasion: str, campaign: str | None) -> tuple[ApprovalRow, CampaignRow, Rulebook]:
-    if campaign is None:
-        keys = {session.get_one(CampaignRow, a.campaign_id).key for a in open_approvals(session)}
-        found = [key for key in sorted(keys) if _waits(session, key, occasion)]
-        if len(found) > 1:
-            raise UnknownApproval(f"{occasion} waits in {', '.join(found)}; name one with --campaign")
-        campaign = found[0] if found else None
-    if campaign is None:
-        raise UnknownApproval(f"nothing waits for consent on {occasion!r}; `muster approvals` lists what does")
-    row = find_campaign(session, campaign)
-    asked = find_approval(session, row.id, occasion)
+    """Return the list of an occasion that waits; of several campaigns, that of the one named."""
+    only = find_campaign(session, campaign).id if campaign is not None else None
+    asked = find_approval(session, occasion, only)
     if asked.state != ApprovalState.ASKED:
         raise NotPossible("judged", f"{occasion} is {asked.state} already; `muster approvals` lists what waits now")
+    row = session.get_one(CampaignRow, asked.campaign_id)
     return asked, row, rulebook_of(row)
-
-
-def _waits(session: Session, campaign: str, occasion: str) -> bool:
-    return any(a.occasion == occasion for a in open_approvals(session, find_campaign(session, campaign).id))
 
 
 def waiting_lists(session: Session, campaign: str | None = None) -> list[tuple[str, ...]]:

@@ -167,7 +167,7 @@ NOT_POSSIBLE = {
     "no_original": "这项材料不需要报送纸质件。",
     "nothing_owed": "所列材料都已报送，不用再填。",
     "bad_promise": "承诺的日期应在今天至活动截止日期{closes}之间。",
-    "promised_twice": "承诺日期已经改过一次，不能再改。请尽快报送，或与办公室联系。",
+    "promised_twice": "承诺的日期已经改过一次，不能再改。请尽快报送，或与办公室联系。",
 }
 NOTE = {
     "draft": "网页上有草稿，尚未报送",

@@ -39,7 +39,7 @@ def _page(visit: Visit, number: int, said: tuple[str, bool]) -> Page:
 def _promise(visit: Visit, sent: Sent, number: int) -> Shown:
     rung_page(visit.session, visit.party, number, visit.at)  # of a rung that is not theirs nobody hears anything
     try:
-        until = date.fromisoformat(sent.get("until"))
+        until = date.fromisoformat(sent.get("promised"))
     except ValueError:
         return GoTo(path=f"/a/{number}?said=bad_date")
     acknowledge(visit.session, visit.act, visit.party, number, until)
