@@ -61,11 +61,6 @@ def worth_saying(notice: str, items: Sequence[Item], obligations: Mapping[int, O
     return [item for item in items if is_owed(ob := obligations[item.obligation_id]) and ob.due == item.due_at]
 
 
-def _kind(message: Waiting) -> str:
-    """Return what messages must share to say the same: of a rung, its mail names the page on which it is answered."""
-    return message.occasion if message.notice == "escalation" else message.notice
-
-
 class Composer:
     """Composes the messages of one shard; what they share is looked up once."""
 
@@ -81,9 +76,11 @@ class Composer:
         self._act = act
         self._row = campaign
         self._book = rulebook_of(campaign)
-        alike = [m.id for m in messages if m.notice in SAME_FOR_MANY and not m.detail]
+        several = sum(rung.notice == "escalation" for rung in self._book.ladder) > 1  # each has a page of its own
+        same = SAME_FOR_MANY - {"escalation"} if several else SAME_FOR_MANY
+        alike = [m.id for m in messages if m.notice in same and not m.detail]
         keys = look_alike(session, alike) if alike else {}
-        self._alike = {m.id: (_kind(m), keys[m.id]) for m in messages if DEAD not in keys.get(m.id, DEAD)}
+        self._alike = {m.id: (m.notice, keys[m.id]) for m in messages if DEAD not in keys.get(m.id, DEAD)}
         self._items: dict[int, list[Item]] = {}
         self.obligations: dict[int, Obligation] = {}
         self._of_party: dict[int, list[Obligation]] = {}
@@ -97,8 +94,10 @@ class Composer:
     def _look_closely(self, messages: Sequence[Waiting]) -> None:
         """Read what some messages name, what their parties owe, and what else they speak of."""
         lists = {m.id: int(m.detail.get(LIST_OF, m.id)) for m in messages}
-        found_items = items_of(self._session, sorted(set(lists.values())))
-        self._items |= {id_: found_items[list_] for id_, list_ in lists.items()}
+        of_others = {list_ for id_, list_ in lists.items() if list_ != id_}  # one that ended still says what it was of
+        found_items = items_of(self._session, [m.id for m in messages])
+        found_lists = items_of(self._session, sorted(of_others), dropped_too=True) if of_others else {}
+        self._items |= {id_: found_items[id_] if id_ == list_ else found_lists[list_] for id_, list_ in lists.items()}
         written_to = {m.party_id for m in messages}
         named_in = sorted({lists[m.id] for m in messages if m.notice in SPEAK_OF_OTHERS})
         everybody = any(m.notice == "summary" for m in messages)

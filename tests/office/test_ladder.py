@@ -265,7 +265,20 @@ def test_a_bulletin_of_which_nothing_is_left_goes_to_nobody(cast: LoadedCampaign
         desk.plan(StepKind.ESCALATE, local(6, 2, 19))
         for code in ("BH001", "BH025", "BH036"):
             report(desk, local(6, 2, 21), code)
-        assert desk.send(local(6, 3)).unsent_by_reason() == {"nothing_left": 4}
+        with desk.house.ledger.reading() as session:
+            waits = select(MessageRow.id).where(MessageRow.state == "planned", MessageRow.mail_class == "reply")
+            replies = len(session.scalars(waits).all())
+        for count in (
+            replies,
+            0,
+        ):  # first they leave; then the office's copy, which has the list, ends before the others
+            with desk.house.ledger.writing() as session:
+                shard = claim_shard(session, desk.house, act(local(6, 3)), KEY, sender="test", limit=count or 1)
+                assert len(shard.envelopes) == count
+        with desk.house.ledger.reading() as session:
+            ended = select(MessageRow.party_id).where(MessageRow.notice == "escalation_bulletin")
+            assert session.scalars(ended.where(MessageRow.state == "superseded")).all() == [desk.party("OFFICE")]
+        assert desk.send(local(6, 3)).unsent_by_reason() == {"nothing_left": 3}
 
 
 def test_the_daily_cap_puts_a_rung_off_and_loses_none(cast: LoadedCampaign, tmp_path: Path) -> None:
