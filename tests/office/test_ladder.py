@@ -319,3 +319,17 @@ def test_a_reminder_says_how_each_thing_stands_and_only_to_whom_it_applies(desk:
     said = {code: text_of(desk, code, "reminder") for code in ("BH001", "BH025", "BH036")}
     assert [code for code, text in said.items() if "网页上有草稿，尚未报送" in text] == ["BH001"]
     assert [code for code, text in said.items() if "延期申请未获同意" in text] == ["BH036"]
+
+
+def test_the_department_of_a_category_hears_of_its_trade(cast: LoadedCampaign, tmp_path: Path) -> None:
+    department = Rung(after=2, audience=Audience.DEPARTMENT, notice="escalation_digest")
+    loaded = with_ladder(cast, department, SHIPPED[2])
+    departments = {"开发区": "BH025"}  # of BH001; the others have none, and the office hears of them in its turn
+    loaded = replace(loaded, campaign=loaded.campaign.model_copy(update={"departments": departments}))
+    for desk in opened(loaded, tmp_path):
+        assert climb(desk, local(6, 2)) == {"escalation_digest": 1}
+        said = text_of(desk, "BH025", "escalation_digest")
+        assert "由贵单位行业主管的以下单位" in said
+        assert said.count("已逾期2天") == 2
+        assert climb(desk, local(6, 8)) == {"escalation_digest": 1}
+        assert text_of(desk, "OFFICE", "escalation_digest").count("已逾期8天") == 6
