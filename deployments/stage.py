@@ -102,7 +102,7 @@ def _environment(out: Path, campaigns: Path, port: int) -> dict[str, str]:
 
 
 def choose_units(units: Sequence[Unit], count: int) -> list[Unit]:
-    """Return the first units of a roster, or more of the same kind; whoever is above them and left out is the office."""
+    """Return the first units of a roster, or more of the same kind; who is above them and left out is the office."""
     chosen = list(units[:count])
     chosen += [_double(units[number % len(units)], number) for number in range(len(chosen), count)]
     codes = {u.code for u in chosen}
