@@ -23,7 +23,7 @@ from benchmarks.staging import ACT, KEY, Copies, campaign_of, is_quick, launched
 from ledger.acts import Act
 from ledger.engine import Ledger
 from ledger.outbox import HEAD, Place
-from mail.smtp import SmtpServer
+from mail.relay import SmtpServer
 from office.ladder import send_rungs
 from office.planning import decide, plan_step
 from office.rulebook import open_book
