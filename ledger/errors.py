@@ -59,5 +59,9 @@ class UnknownRequest(LedgerError):  # noqa: N818
     """There is no such request."""
 
 
+class UnknownApproval(LedgerError):  # noqa: N818
+    """Nothing waits for consent on that occasion."""
+
+
 class TakenOver(LedgerError):  # noqa: N818
     """A sender's lease ran out, and others have judged what it had."""

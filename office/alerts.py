@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from ledger.acts import Act
 from ledger.campaigns import contacts_of, office_of
 from ledger.facts import mailed_on
+from ledger.ladder import open_approvals, parties_owing, shown_in
 from ledger.outbox import NewMessage, plan_messages
 from ledger.tables import CampaignRow, MessageRow, MessageState
 from office import wording
@@ -21,8 +22,11 @@ from office.rulebook import open_book, rulebook_of
 from office.worklists import waiting_requests, waiting_versions
 
 SHOWN = 40
-CONTACTS, DESK = "contacts", "desk"  # topics; of a stopped lane: lane:<name>
-READERS = {DESK: "reviewer"}  # the role of the office to whom a topic goes, where it is not the operators
+CONTACTS, DESK, APPROVALS = "contacts", "desk", "approvals"  # topics; of a stopped lane: lane:<name>
+READERS = {
+    DESK: "reviewer",
+    APPROVALS: "approver",
+}  # the role of the office to whom a topic goes, where it is not the operators
 
 
 def alert_staff(session: Session, premises: Premises, act: Act, campaign: str, topic: str, *, said: str = "") -> bool:
@@ -77,6 +81,8 @@ def alert_lines(session: Session, campaign: CampaignRow, detail: Mapping[str, An
         )
     if topic == DESK:
         return _desk(session, campaign)
+    if topic == APPROVALS:
+        return _approvals(session, campaign)
     troubles = contact_troubles(session, campaign.id)
     lines = [
         f"{t.code} {t.name}：{wording.TROUBLE[t.trouble]}"
@@ -90,6 +96,25 @@ def alert_lines(session: Session, campaign: CampaignRow, detail: Mapping[str, An
         headline=wording.ALERT["contacts"].format(count=len(troubles)),
         lines=(*lines[:SHOWN], *more),
         remedy=wording.ALERT_REMEDY["contacts"],
+    )
+
+
+def _approvals(session: Session, campaign: CampaignRow) -> Alert:
+    """Return the rungs that wait for staff's consent, and how many units each would name."""
+    rungs = {r.key: r.name or f"第{r.number}级" for r in rulebook_of(campaign).ladder}
+    waiting = open_approvals(session, campaign.id)
+    return Alert(
+        headline=wording.ALERT["approvals"].format(count=len(waiting)),
+        lines=tuple(
+            wording.CONSENT.format(
+                rung=rungs[one.rung],
+                units=len(set(parties_owing(session, (obligation for _, obligation, _ in shown_in(one))).values())),
+                items=len(one.shown),
+                occasion=one.occasion,
+            )
+            for one in waiting
+        ),
+        remedy=wording.ALERT_REMEDY["approvals"],
     )
 
 
