@@ -9,8 +9,8 @@ READY := $(VENV)/.ready
 rehearse: $(READY)  ## run a whole month on this machine and show the result
 	$(RUN)/muster rehearse --seed 1
 
-test: $(READY)  ## pass the tests
-	$(RUN)/python -m pytest
+test: $(READY)  ## pass the tests, on two processors
+	$(RUN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 check: $(READY)  ## lint, types, import contracts
 	$(RUN)/ruff check .

@@ -34,7 +34,7 @@ from benchmarks.unruly import Witness, unruly
 from ledger.audit import verify
 from ledger.outbox import HEAD, Place
 from ledger.tables import MessageRow
-from mail.smtp import SmtpServer
+from mail.relay import SmtpServer
 from office.planning import plan_step
 from rules.timetable import StepKind
 from settings import HOUSE

@@ -34,7 +34,7 @@ from ledger.engine import Ledger
 from ledger.outbox import HEAD, NewMessage, Place, plan_messages
 from ledger.tables import AttemptRow, IntakeRow, MessageRow, PartyKind, PartyRow, SenderRow
 from ledger.tables.messages import IS_CLAIMED, WAITS
-from mail.smtp import SmtpServer
+from mail.relay import SmtpServer
 from office.planning import plan_step
 from rules.timetable import StepKind
 from settings import HOUSE

@@ -34,7 +34,7 @@ from benchmarks.staging import (
 )
 from ledger.outbox import HEAD, Place
 from ledger.tables import MessageRow
-from mail.smtp import SmtpServer
+from mail.relay import SmtpServer
 from office.outbox import claim_shard
 from office.planning import plan_step
 from rules.timetable import StepKind

@@ -23,7 +23,7 @@ from benchmarks.staging import ACT, KEY, Copies, campaign_of, is_quick, launched
 from ledger.acts import Act
 from ledger.engine import Ledger
 from ledger.outbox import HEAD, Place, plan_messages
-from mail.smtp import SmtpServer
+from mail.relay import SmtpServer
 from office.planning import _message, decide, plan_step
 from office.rulebook import open_book
 from rules.timetable import StepKind

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from flufl.bounce import all_failures
 
-from mail.decoding import decode_header, decode_parameter, decode_text
+from mail.decoding import decode_header, decode_parameter, decode_text, keepable
 from mail.parsing import AUTO_SUBJECT, MAX_PARTS, IncomingMail, new_part
 
 # flufl logs each detector it tries, and a traceback for each that stumbles over a mail; we catch those
@@ -449,7 +449,7 @@ def _before_advice(text: str) -> str:
 
 
 def _said(text: str) -> str:
-    return " ".join(text[:MAX_WORDS].split()).encode("utf-8", "replace").decode()  # a lone surrogate cannot be kept
+    return keepable(" ".join(text[:MAX_WORDS].split()))  # flufl's addresses may bear NULs
 
 
 def _named(mail: IncomingMail, report: _Report, words: str) -> str:

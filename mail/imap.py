@@ -30,6 +30,7 @@ STUMBLES = 3  # a mail over which the connection breaks so often is left to a pe
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 INTERNALDATE = re.compile(rb'INTERNALDATE "\s?(\d{1,2})-(\w{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)"')
 SIZE, UID = re.compile(rb"RFC822\.SIZE (\d+)"), re.compile(rb"UID (\d+)")
+ANOTHERS = (62, 64)  # OpenSSL's codes of a certificate for another name or address
 GONE = (imaplib.IMAP4.abort, OSError, ssl.SSLError)
 log = logging.getLogger(__name__)
 
@@ -150,7 +151,9 @@ class ImapMailbox:
                 f"{place}: folder {server.folder!r} cannot be opened ({error})", wants_staff=True
             ) from error
         except ssl.SSLCertVerificationError as error:
-            raise MailboxAway(f"{place}: its certificate is not trusted ({error})", wants_staff=True) from error
+            raise MailboxAway(
+                f"{place}: its certificate is not trusted: {_distrust(error)}", wants_staff=True
+            ) from error
         except (*GONE, imaplib.IMAP4.error, ImapToolsError) as error:
             raise MailboxAway(f"{place} cannot be reached: {error}") from error
         return box
@@ -205,6 +208,15 @@ def _connect(server: ImapServer) -> BaseMailBox:
     else:
         box = MailBoxUnencrypted(server.host, server.port, timeout=server.timeout_s)
     return box.login(server.user, server.password, initial_folder=None)
+
+
+def _distrust(error: ssl.SSLCertVerificationError) -> str:
+    """Return what is wrong with a certificate, and what to set."""
+    if error.verify_code in ANOTHERS:
+        remedy = "give the server's name as its certificate has it in MUSTER_IMAP_HOST"
+    else:
+        remedy = "if it is the right server, name the file of its authority's certificate in MUSTER_IMAP_CA_FILE"
+    return f"{error.verify_message.rstrip('.')}; {remedy}"
 
 
 def _introduce(box: BaseMailBox) -> None:

@@ -18,7 +18,8 @@ from ledger.errors import TakenOver
 from ledger.facts import Address
 from ledger.outbox import HEAD, Claim, Item, Place, Result, Waiting
 from ledger.tables import ContactRow, MessageState
-from mail.smtp import Envelope, Outcome
+from mail.relay import Envelope
+from mail.smtp import Outcome
 from mail.tokens import sign
 from office.alerts import CONTACTS, alert_staff
 from office.composing import Composer

@@ -61,10 +61,10 @@ class Expression:
     tree: ast.expr
 
     def holds(self, numbers: Mapping[str, float]) -> bool | None:
-        """Whether it holds; None if a number it needs is not there, or it divides by zero."""
+        """Whether it holds; None if a number it needs is not there, it divides by zero, or goes beyond all numbers."""
         try:
             return bool(_value(self.tree, numbers))
-        except (_Unknown, ArithmeticError):
+        except (_Unknown, ArithmeticError, ValueError):  # sum() of infinities is a ValueError
             return None
 
     @property

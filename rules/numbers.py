@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from enum import StrEnum
 
 DIGITS = {c: i for i, c in enumerate("〇一二三四五六七八九")} | {"零": 0, "两": 2}
@@ -72,6 +72,7 @@ BELOW_10000 = re.compile(
     r"(?:([一二三四五六七八九])?(十))?(零)?([一二两三四五六七八九])?"
 )
 LONGEST = 60  # characters; what is longer is prose, or a row of digits that no quantity has
+MOST_DIGITS = 100  # that those may have with a unit behind them; of more than it keeps, a Decimal takes no remainder
 
 
 class NumberKind(StrEnum):
@@ -112,7 +113,9 @@ def read_number(raw: object) -> NumberRead:
 
 
 def _read_text(shown: str) -> tuple[NumberKind, int | float | None]:
-    text = unicodedata.normalize("NFKC", shown[: LONGEST + 1]).translate(FINANCIAL).strip()
+    if len(shown) > LONGEST:  # never cut and read: beyond sixty spaces it may go on
+        return NumberKind.NOT_A_NUMBER, None
+    text = unicodedata.normalize("NFKC", shown).translate(FINANCIAL).strip()
     if len(text) > LONGEST:
         return NumberKind.NOT_A_NUMBER, None
     if re.sub(r"\s", "", text).lower().rstrip("。.") in EMPTY_LIKE:
@@ -157,15 +160,16 @@ def _value(text: str) -> tuple[int | float | None, bool]:
 def _mixed(text: str) -> tuple[int | float | None, bool]:
     """Read arabic digits with Chinese units: 1142.7万, 3万1千. Units must fall. 3万5 is likely 35000, not 30005."""
     total, last, is_sure = Decimal(0), Decimal("Infinity"), True
-    for number, unit in MIXED_PART.findall(text):
-        factor = Decimal(MIXED_UNITS.get(unit, 0))
-        if unit == "" and len(number) == 1:
-            factor, is_sure = last / 10, False
-        part = Decimal(number) * factor
-        if factor == 0 or part >= last or (unit == "" and "." in number):
-            return None, False
-        total, last = total + part, factor
-    return _tidy(float(total)) if total % 1 else int(total), is_sure
+    with localcontext(prec=MOST_DIGITS):
+        for number, unit in MIXED_PART.findall(text):
+            factor = Decimal(MIXED_UNITS.get(unit, 0))
+            if unit == "" and len(number) == 1:
+                factor, is_sure = last / 10, False
+            part = Decimal(number) * factor
+            if factor == 0 or part >= last or (unit == "" and "." in number):
+                return None, False
+            total, last = total + part, factor
+        return _tidy(float(total)) if total % 1 else int(total), is_sure
 
 
 def _chinese(text: str) -> tuple[int | None, bool]:

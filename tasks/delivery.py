@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 
 from ledger.campaigns import find_campaign
 from ledger.outbox import Place, count_waiting
-from mail.smtp import SmtpServer
+from mail.relay import SmtpServer
 from office import wording
 from office.outbox import Delivered, repair
 from settings import settings

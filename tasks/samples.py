@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from mail.relay import Envelope
 from mail.skeleton import Fields
-from mail.smtp import Envelope, Outcome, SmtpPool
+from mail.smtp import Outcome, SmtpPool
 from office.samples import NOTICES, sample_context
 from office.timetable import find_rulebook
 from tasks.delivery import relay

@@ -23,7 +23,8 @@ from ledger.on_loop import LoopWriter
 from ledger.outbox import HEAD, Place
 from ledger.senders import EVERYTHING, LEASE, scope_of_campaign, scope_of_lane
 from mail.journal import Group, Journal, NotOursError
-from mail.smtp import Envelope, Outcome, SmtpPool, SmtpServer
+from mail.relay import Envelope, SmtpServer
+from mail.smtp import Outcome, SmtpPool
 from office.gate import LanePlan
 from office.outbox import (
     Delivered,

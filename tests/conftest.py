@@ -25,6 +25,17 @@ for _name in [name for name in os.environ if name.startswith("MUSTER_") and name
 HOUSE = Path(__file__).parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Share the tests out to the workers of `make test`: all that need Prefect to one, and first; else by file.
+
+    So that one Prefect server is started a run, and the longest work is not left for the end.
+    """
+    needing = {item: "prefect" in getattr(item, "fixturenames", ()) for item in items}
+    items.sort(key=lambda item: not needing[item])
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("prefect" if needing[item] else item.path.as_posix()))
+
+
 @pytest.fixture(scope="session")
 def house() -> Path:
     """Return the project's folder."""

@@ -1,7 +1,9 @@
-"""Real servers that tests start for themselves: PostgreSQL, and smtp-sink, Postfix's post office for tests."""
+"""Real servers that tests start for themselves: PostgreSQL, IMAP, and smtp-sink, Postfix's post office for tests."""
 
+import grp
 import importlib.util
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -177,6 +179,75 @@ def imap(*arguments: str, port: int | None = None) -> Iterator[int]:
         running([*command, *user], lambda: _listens(port), log=Path(folder) / "log"),
     ):
         yield port
+
+
+# Dovecot as a mailbox of one user, whatever his name: in the clear, with STARTTLS, and with TLS from the beginning.
+DOVECOT = """
+protocols = imap
+listen = 127.0.0.1
+base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = /dev/stderr
+default_login_user = {owner}
+default_internal_user = {owner}
+default_internal_group = {group}
+service anvil {{
+  chroot =
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = {tls_port}
+    ssl = yes
+  }}
+}}
+ssl = yes
+ssl_cert = <{certificate}
+ssl_key = <{certificate}
+disable_plaintext_auth = no
+auth_failure_delay = 0
+passdb {{
+  driver = static
+  args = password=secret
+}}
+userdb {{
+  driver = static
+  args = uid={uid} gid={gid} home={folder}/home
+}}
+first_valid_uid = 1
+first_valid_gid = 0
+mail_location = maildir:{folder}/mail
+"""
+
+
+@contextmanager
+def dovecot(certificate: Path) -> Iterator[tuple[int, int, Path]]:
+    """Run a Dovecot; give its port, the one of TLS from the beginning, and the Maildir it serves."""
+    program = shutil.which("dovecot", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    if program is None:
+        need("no Dovecot: it comes in the package dovecot-imapd, and need not be running")
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    if not version.startswith("2.3."):
+        need(f"no Dovecot 2.3, but {version.strip()}: its settings are written otherwise")
+    owner = pwd.getpwnam(OWNER) if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+    with tempfile.TemporaryDirectory(prefix="muster-dovecot-", ignore_cleanup_errors=True) as name:
+        folder, port, tls_port = Path(name), free_port(), free_port()
+        folder.chmod(0o755)
+        for place in (folder / "home", folder / "mail"):
+            place.mkdir()
+            os.chown(place, owner.pw_uid, owner.pw_gid)
+        config = folder / "dovecot.conf"
+        about = {"owner": owner.pw_name, "group": grp.getgrgid(owner.pw_gid).gr_name, "uid": owner.pw_uid}
+        ports = {"port": port, "tls_port": tls_port, "certificate": certificate}
+        config.write_text(DOVECOT.format(folder=folder, gid=owner.pw_gid, **about, **ports))
+        # Dovecot would look for its reader of settings in /usr/bin; one that was only unpacked has it beside it.
+        reader = Path(program).parent.parent / "bin" / "doveconf"
+        command = [str(reader), "-c", str(config), "-m", "master", "-e", program, "-F", "-c", str(config)]
+        with running(command, lambda: _listens(port) and _listens(tls_port), log=folder / "log"):
+            yield port, tls_port, folder / "mail"
 
 
 def free_port() -> int:

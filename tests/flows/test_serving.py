@@ -4,33 +4,42 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from socket import socket
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import select, update
 
-from definition.loading import LoadedCampaign
+from definition.loading import LoadedCampaign, load_campaign
 from flows.serving import Serving, serve
 from ledger import senders
 from ledger.acts import Act
 from ledger.outbox import NewMessage, plan_messages
-from ledger.tables import ContactRow, MessageRow, MessageState, SenderRow
-from office.launching import go_live
+from ledger.tables import ContactRow, IntakeRow, MessageRow, MessageState, SenderRow
+from mail.maildir import deliver
+from office.launching import go_live, launch_campaign
+from office.links import link_for_days
 from office.outbox import claim_shard
 from office.stops import release
+from office.units import find_unit
 from office.wakes import Mark, marks
 from rules.lanes import LanePace
+from settings import settings
 from tests.flows.test_month import SetUp
 from tests.flows.test_month import stage as stage  # noqa: PLC0414  a fixture of ours too
 from tests.office.test_mailbook import LAUNCH, UNWELCOME, answered, launched
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
 from tests.office.test_office import KEY, Desk, act
+from tests.servers import free_port
 
 HOUR = 3600.0
 
@@ -381,3 +390,51 @@ def test_a_tally_says_what_needs_a_person(stage: SetUp, prefect: None) -> None:
     assert "- 没有可用邮箱的单位 2 个" in text
     assert "`muster contacts safety-month-2020`" in text
     assert "- 暂停发信——通道“netease”：SPF 有误\n\n**目前进度**" in text
+
+
+def test_serve_shows_units_their_pages_fetches_mail_and_ends_cleanly(
+    stage: SetUp, prefect: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cli.delivery import serve as serve_command  # noqa: PLC0415  after the environment is set
+    from tasks.desk import premises  # noqa: PLC0415
+
+    played, port = stage(KEY, units=2, seed=1), free_port()
+    monkeypatch.setenv("MUSTER_PORTAL_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("MUSTER_PORTAL_PORT", str(port))
+    settings.cache_clear()
+    with premises().ledger.writing() as session:
+        loaded = load_campaign(
+            settings().campaigns_dir / KEY, calendars=settings().campaigns_dir / "calendar",
+            notices=settings().templates_dir / "email",
+        )  # fmt: skip
+        launch_campaign(session, premises(), Act.now("staff:test", played.book.launch_at), loaded)
+        senders.place_hold(session, Act.now("staff:test"), "all", "只看网页")  # so nothing has to be sent meanwhile
+        link = link_for_days(session, premises(), Act.now("staff:test"), find_unit(session, "BH001", None), 1)
+    deliver(settings().maildir, b"From: duty@bureau.example\r\nSubject: ?\r\n\r\n", datetime.now(UTC))
+    seen: list[httpx.Response | int] = []
+
+    def visit() -> None:
+        try:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as browser:  # until it listens
+                seen.extend(browser.get(address) for address in (link, f"{link[:-1]}!"))
+            for _ in range(200):
+                with premises().ledger.reading() as session:
+                    seen[2:] = [session.query(IntakeRow).count()]
+                if seen[2]:
+                    return
+                time.sleep(0.05)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    visitor = Thread(target=visit)
+    visitor.start()
+    serve_command()
+    visitor.join()
+    page, forged, fetched = seen
+    assert isinstance(page, httpx.Response)
+    assert isinstance(forged, httpx.Response)
+    assert (page.status_code, forged.status_code, fetched) == (200, 404, 1)
+    assert "天津经济技术开发区安委会" in page.text
+    assert capsys.readouterr().out.strip().endswith("ended")
+    with socket() as probe, pytest.raises(ConnectionRefusedError):
+        probe.connect(("127.0.0.1", port))

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import cast
 
-from mail.smtp import SmtpServer
+from mail.relay import SmtpServer
 from rules.replies import Stage
 
 

@@ -397,6 +397,14 @@ def test_no_damage_to_a_report_breaks_the_reading(raw: bytes, data: st.DataObjec
         found = original_message_id(damaged)
         for text in (found, *((bounce.recipient, bounce.diagnostic, bounce.status) if bounce else ())):
             text.encode()  # what is read can be kept
+            assert "\0" not in text
+
+
+def test_a_recipient_with_a_nul_in_it_can_be_kept() -> None:
+    raw = b"From: mailer-daemon@x\nX-Failed-Recipients: duty@\0gmail.example\nSubject: failure notice\n\nuser unknown\n"
+    bounce = read(raw)
+    assert bounce is not None
+    assert "\0" not in bounce.recipient + bounce.diagnostic
 
 
 HOSTILE = {

@@ -20,8 +20,11 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mail.dialogue
 import mail.smtp
-from mail.smtp import PIECE, Envelope, Outcome, SmtpPool, SmtpServer, wire_ready
+from mail.dialogue import PIECE
+from mail.relay import Envelope, SmtpServer, wire_ready
+from mail.smtp import Outcome, SmtpPool
 from rules.replies import Blame, Stage
 from tests.mail.relay import DROP, HANG, Act, Relay
 
@@ -544,6 +547,7 @@ async def test_a_connection_that_cannot_be_reset_is_replaced_unnoticed(relay: Re
 
 
 async def test_the_relay_cannot_keep_us_at_the_door(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail.dialogue, "GOODBYE_S", 0.1)
     monkeypatch.setattr(mail.smtp, "GOODBYE_S", 0.1)
     relay.quit = HANG
     async with pool_of(relay, connections=4, messages_per_connection=2) as pool:

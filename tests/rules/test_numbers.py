@@ -38,6 +38,8 @@ from rules.numbers import NumberKind, read_number
         ("  ", "blank", None),
         (None, "blank", None),
         ("若干", "not_a_number", None),
+        ("3" + " " * 70 + "万", "not_a_number", None),  # not a 3 that was cut off
+        ("000" + "6" * 30 + "万", "normalised", int("6" * 30) * 10**4),  # more digits than a Decimal divides
         ("12,34", "not_a_number", None),
         ("3千1万", "not_a_number", None),
         ("12-15", "not_a_number", None),

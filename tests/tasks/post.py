@@ -17,7 +17,7 @@ from ledger.engine import Ledger
 from ledger.outbox import HEAD, NewMessage, plan_messages
 from ledger.senders import Hold, LaneStand, holds_in_force, lane_stands
 from ledger.tables import AttemptRow, ContactRow, IntakeRow, MessageRow, ObligationRow, PartyRow, SenderRow, SlotRow
-from mail.smtp import SmtpServer
+from mail.relay import SmtpServer
 from office.outbox import Delivered
 from office.planning import plan_step
 from office.premises import Premises

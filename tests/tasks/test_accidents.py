@@ -10,7 +10,8 @@ from sqlalchemy.exc import OperationalError
 from benchmarks.staging import KEY
 from ledger.audit import verify
 from mail.maildir import deliver
-from mail.smtp import Envelope, Outcome
+from mail.relay import Envelope
+from mail.smtp import Outcome
 from mail.tokens import sign
 from office.intake import drain_intake, fetch_mail
 from office.outbox import Shard

@@ -18,7 +18,8 @@ from ledger.audit import verify
 from ledger.outbox import HEAD, Result
 from ledger.senders import LEASE, live, sign_on
 from ledger.tables import AuditRow, MessageRow, MessageState
-from mail.smtp import Envelope, Outcome
+from mail.relay import Envelope
+from mail.smtp import Outcome
 from office.outbox import Shard, claim_shard, commit_group, judge_abandoned
 from office.settling import settle_ambiguous
 from rules.replies import Stage

@@ -10,7 +10,7 @@ from benchmarks.staging import KEY
 from ledger.files import FileStore
 from ledger.senders import EVERYTHING, lift_hold, place_hold
 from ledger.tables import ContactRow
-from mail.smtp import SmtpServer
+from mail.relay import SmtpServer
 from office.outbox import repair
 from rules.delivery import Unsent
 from rules.lanes import PAUSE
