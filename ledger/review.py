@@ -67,8 +67,11 @@ def versions_of(session: Session, obligation_id: int) -> list[SubmissionRow]:
 
 
 def is_latest(session: Session, submission: SubmissionRow) -> bool:
-    """Whether no later version was handed in."""
-    query = select(func.max(SubmissionRow.version)).where(SubmissionRow.obligation_id == submission.obligation_id)
+    """Whether no later version took its place: one that was returned took nobody's."""
+    query = select(func.max(SubmissionRow.version)).where(
+        SubmissionRow.obligation_id == submission.obligation_id,
+        SubmissionRow.state != SubmissionState.RETURNED.value,
+    )
     return session.scalar(query) == submission.version
 
 

@@ -1,5 +1,6 @@
 """The answer to a hand-in: what was recorded of it, with every finding in sentences."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
@@ -11,10 +12,14 @@ from office import wording
 from office.letters import Answer, AnswerLine, FindingLine
 from office.premises import Premises
 from office.rulebook import Rulebook
-from rules.forms import Finding
-from rules.obligations import Obligation
+from rules.forms import Finding, Severity
+from rules.obligations import Obligation, SubmissionState, counting_version
 
 PARTS = ("problem", "remedy")
+TYPED = "portal:form"  # the mailbox on record of a form typed on the page: whoever typed it has seen no sheet
+SETTLED: Mapping[str, str] = wording.SETTLED
+CELL_OF_OTHER = "（{other_cell}）"  # as the sentences of findings name the cell of another number
+WITHOUT_CELL = re.compile(r"（[A-Z]{1,3}[1-9][0-9]{0,6}）")
 SHOWN = 30  # findings in one mail; the rest are counted
 STATES = {
     "accepted": "已接收",
@@ -27,6 +32,17 @@ STATES = {
 def answer_of(session: Session, premises: Premises, book: Rulebook, intake_id: int) -> Answer:
     """Return the answer to one mail, upload or hand-in on behalf."""
     intake = session.get_one(IntakeRow, intake_id)
+    found = _handed_in(session, intake_id)
+    known = _known(session, [obligation for _, obligation, _ in found])
+    lines = tuple(
+        _line(session, premises, book, submission, known[obligation.id], title)
+        for submission, obligation, title in found
+    )
+    return Answer(lines=lines, problems=tuple(str(p) for p in intake.problems))
+
+
+def _handed_in(session: Session, intake_id: int) -> Sequence[tuple[SubmissionRow, ObligationRow, str]]:
+    """Return the versions that came in by one mail or upload, with the title of each, in their order."""
     query = (
         select(SubmissionRow, ObligationRow, DeliverableRow.title)
         .join(ObligationRow, ObligationRow.id == SubmissionRow.obligation_id)
@@ -34,13 +50,7 @@ def answer_of(session: Session, premises: Premises, book: Rulebook, intake_id: i
         .where(SubmissionRow.intake_id == intake_id)
         .order_by(SubmissionRow.id)
     )
-    found = session.execute(query).all()
-    known = _known(session, [obligation for _, obligation, _ in found])
-    lines = tuple(
-        _line(session, premises, book, submission, known[obligation.id], title)
-        for submission, obligation, title in found
-    )
-    return Answer(lines=lines, problems=tuple(str(p) for p in intake.problems))
+    return [(submission, obligation, title) for submission, obligation, title in session.execute(query)]
 
 
 def answer_of_submission(session: Session, premises: Premises, book: Rulebook, submission_id: int) -> Answer:
@@ -76,6 +86,7 @@ def _line(
     weight = {"must": 0, "query": 1, "info": 2}
     rows = sorted(rows, key=lambda f: weight[f.severity])
     answered = answers_to(session, rows)
+    typed = bool(typed_on_page(session, [submission]))
     return AnswerLine(
         title=title,
         version=submission.version,
@@ -84,29 +95,68 @@ def _line(
         received_text=wording.moment_text(submission.received_at, book.zone),
         timely_text=wording.timely_text(known, submission.received_at),
         file_name=file_name,
-        findings=tuple(sentences_of(premises.finding_texts, f, answered.get(f.id)) for f in rows[:SHOWN]),
+        findings=tuple(
+            sentences_of(premises.finding_texts, f, answered.get(f.id), state=submission.state, typed=typed)
+            for f in rows[:SHOWN]
+        ),
         more_findings=max(0, len(rows) - SHOWN),
+        note=instead_text(submission.version, submission.state, known),
     )
 
 
+def instead_text(number: int, state: str, known: Obligation) -> str:
+    """Return what counts instead of a version that was not taken: an earlier one stands as it stood."""
+    counts = counting_version(known.versions)
+    if state != SubmissionState.RETURNED or counts is None or counts.state is SubmissionState.RETURNED:
+        return ""
+    said = wording.INSTEAD.format(number=number, earlier=counts.number, state=STATES[counts.state])
+    return said + (wording.INSTEAD_QUERIED if counts.state is SubmissionState.QUERIED else "")
+
+
+def typed_on_page(session: Session, submissions: Sequence[SubmissionRow]) -> frozenset[int]:
+    """Return which versions were typed into a form on the page."""
+    query = (
+        select(SubmissionRow.id)
+        .join(IntakeRow, IntakeRow.id == SubmissionRow.intake_id)
+        .where(SubmissionRow.id.in_([s.id for s in submissions]), IntakeRow.mailbox == TYPED)
+    )
+    return frozenset(session.scalars(query))
+
+
 def finding_lines(
-    texts: Mapping[str, Mapping[str, str]], findings: Sequence[FindingRow | Finding]
+    texts: Mapping[str, Mapping[str, str]], findings: Sequence[FindingRow | Finding], *, typed: bool = False
 ) -> tuple[FindingLine, ...]:
-    """Return findings in sentences."""
-    return tuple(sentences_of(texts, f) for f in findings)
+    """Return findings in sentences; of a form that is ``typed`` on the page they name fields, not cells."""
+    return tuple(sentences_of(texts, f, typed=typed) for f in findings)
 
 
 def sentences_of(
-    texts: Mapping[str, Mapping[str, str]], found: FindingRow | Finding, answer: AnswerRow | None = None
+    texts: Mapping[str, Mapping[str, str]],
+    found: FindingRow | Finding,
+    answer: AnswerRow | None = None,
+    *,
+    state: str = "",
+    typed: bool = False,
 ) -> FindingLine:
-    """Return a finding in sentences; of one that was answered, the answer stands in the place of the remedy."""
-    said = {part: texts[found.code][part].format(field=found.field, read=found.read, **found.params) for part in PARTS}
+    """Return a finding in sentences; of one that was answered, the answer stands in the place of the remedy.
+
+    In a version whose ``state`` asks for nothing any more, no finding asks for anything either.
+    """
+    params = {"field": found.field, "read": found.read, **found.params}
+    texts_of = texts[found.code]
+    if typed:
+        params |= {name: WITHOUT_CELL.sub("", str(value)) for name, value in found.params.items()}
+        texts_of = {part: texts_of[part].replace(CELL_OF_OTHER, "") for part in PARTS}
+    said = {part: texts_of[part].format(**params) for part in PARTS}
+    remedy = said["remedy"] if answer is None else answer_text(answer)
+    if answer is None and found.severity != Severity.INFO:
+        remedy = SETTLED.get(state, remedy)
     return FindingLine(
         severity_text=wording.SEVERITY[found.severity],
-        place="!".join(p for p in (found.sheet, found.cell) if p),
+        place="" if typed else "!".join(p for p in (found.sheet, found.cell) if p),
         field=found.field,
         problem=said["problem"],
-        remedy=said["remedy"] if answer is None else answer_text(answer),
+        remedy=remedy,
     )
 
 

@@ -14,7 +14,7 @@ from ledger.submissions import fitting, keepable
 from ledger.tables import ContactRow, DecisionRow, PartyRow
 from office.premises import Premises
 from office.refusals import NotPossible
-from rules.addresses import ADDRESS
+from rules.addresses import ADDRESS, is_telephone
 from rules.delivery import UNIT_ORDER, choose_contact
 
 CHANGED = "contact_changed"
@@ -35,7 +35,7 @@ def read_named(role: str, name: str, address: str, phone: str = "") -> Named:
     """Return a contact as it is kept.
 
     Raises:
-        NotPossible: the role is none, or the address cannot be written to.
+        NotPossible: the role is none, the address cannot be written to, or the telephone not dialled.
 
     """
     if role not in UNIT_ORDER:
@@ -43,6 +43,12 @@ def read_named(role: str, name: str, address: str, phone: str = "") -> Named:
     kept = address.strip().lower()
     if not ADDRESS.fullmatch(kept):
         raise NotPossible("bad_address", f"{address!r} is no e-mail address", address=address.strip()[:80])
+    if phone.strip() and not is_telephone(phone):
+        raise NotPossible(
+            "bad_phone",
+            f"{phone!r} is no telephone number: write one such as 022-12345678 or 022-12345678转8001",
+            phone=phone.strip()[:40],
+        )
     texts = fitting(ContactRow, name=" ".join(name.split()), phone=" ".join(phone.split()))
     return Named(role=role, address=kept, **texts)
 

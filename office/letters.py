@@ -73,6 +73,7 @@ class AnswerLine:
     file_name: str
     findings: tuple[FindingLine, ...] = ()
     more_findings: int = 0
+    note: str = ""  # what counts instead, where this one was not taken
 
 
 @dataclass(frozen=True, kw_only=True)

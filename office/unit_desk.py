@@ -22,14 +22,14 @@ from ledger.tables import (
     SubmissionRow,
 )
 from office import wording
-from office.answers import STATES, answer_text, finding_lines
+from office.answers import STATES, answer_text, instead_text, sentences_of, typed_on_page
 from office.composing import campaign_lines, contact_lines
-from office.letters import CampaignLines, ContactLines
+from office.letters import CampaignLines, ContactLines, FindingLine
 from office.premises import Premises
 from office.requests import requests_of
 from office.rulebook import Rulebook, rulebook_of
 from office.unit_own import NotYoursError
-from rules.obligations import Obligation, is_owed, standing
+from rules.obligations import Obligation, SubmissionState, counting_version, is_owed, standing
 
 WEIGHT = {"must": 0, "query": 1, "info": 2}
 
@@ -72,6 +72,8 @@ class VersionView:
     files: tuple[FileView, ...]
     findings: tuple[FindingView, ...]
     reasons: tuple[str, ...] = ()  # why staff returned it
+    counts: bool = False  # the unit's figures and rates are taken from it
+    note: str = ""  # what counts instead, where this one was not taken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,8 +248,10 @@ def _versions(
             files[file.submission_id].append(FileView(id=file.id, name=file.name or wording.UNNAMED))
     latest: dict[int, int] = {}
     for one in submissions:
-        latest.setdefault(one.obligation_id, one.id)
-    findings = _findings(session, premises, numbers, {s.id for s in submissions if latest[s.obligation_id] == s.id})
+        if one.state != SubmissionState.RETURNED:
+            latest.setdefault(one.obligation_id, one.id)
+    findings = _findings(session, premises, submissions, set(latest.values()))
+    counting = {ob.id: counting_version(ob.versions) for ob in obligations.values()}
     returned = _reasons(session, ids)
     found: dict[int, tuple[VersionView, ...]] = dict.fromkeys(ids, ())
     for one in submissions:
@@ -262,6 +266,8 @@ def _versions(
             files=tuple(files[one.id]),
             findings=findings[one.id],
             reasons=returned.get(one.id, ()) if one.state == "returned" else (),
+            counts=(best := counting[one.obligation_id]) is not None and best.number == one.version,
+            note=instead_text(one.version, one.state, obligations[one.obligation_id]),
         )
         found[one.obligation_id] = (*found[one.obligation_id], view)
     return found
@@ -279,24 +285,27 @@ def _reasons(session: Session, ids: Sequence[int]) -> dict[int, tuple[str, ...]]
 
 
 def _findings(
-    session: Session, premises: Premises, submissions: Sequence[int], latest: set[int]
+    session: Session, premises: Premises, submissions: Sequence[SubmissionRow], latest: set[int]
 ) -> dict[int, tuple[FindingView, ...]]:
+    states, typed = {s.id: s.state for s in submissions}, typed_on_page(session, submissions)
     query = (
         select(FindingRow, AnswerRow)
         .outerjoin(AnswerRow, AnswerRow.finding_id == FindingRow.id)
-        .where(FindingRow.submission_id.in_(submissions))
+        .where(FindingRow.submission_id.in_(states))
         .order_by(FindingRow.id)
     )
     rows = sorted(session.execute(query).all(), key=lambda pair: WEIGHT.get(pair[0].severity, 3))
-    found: dict[int, tuple[FindingView, ...]] = dict.fromkeys(submissions, ())
+    found: dict[int, tuple[FindingView, ...]] = dict.fromkeys(states, ())
     for row, answer in rows:
-        view = _finding(premises, row, answer, answerable=row.submission_id in latest)
+        number = row.submission_id
+        line = sentences_of(premises.finding_texts, row, state=states[number], typed=number in typed)
+        asks = states[number] == SubmissionState.QUERIED and number in latest
+        view = _finding(line, row, answer, answerable=asks)
         found[row.submission_id] = (*found[row.submission_id], view)
     return found
 
 
-def _finding(premises: Premises, row: FindingRow, answer: AnswerRow | None, *, answerable: bool) -> FindingView:
-    (line,) = finding_lines(premises.finding_texts, [row])
+def _finding(line: FindingLine, row: FindingRow, answer: AnswerRow | None, *, answerable: bool) -> FindingView:
     return FindingView(
         id=row.id,
         severity=row.severity,

@@ -6,7 +6,7 @@ judged by the same rules, and every figure leads to a file, a sheet and a cell.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -29,7 +29,7 @@ from office.premises import Premises
 from office.rulebook import Rulebook, rulebook_of
 from office.unit_own import NotYoursError, deliverable_key, own_obligation
 from rules.form_checks import check
-from rules.forms import Checked, Column, FieldType, Finding, Form, Table, constraints_at, entry_at, type_at
+from rules.forms import Checked, Column, FieldType, Finding, Form, Severity, Table, constraints_at, entry_at, type_at
 
 LONGEST_TEXT = 4000  # as the ledger keeps a figure
 FEWEST_ROWS = 3  # of free rows, offered on an empty page
@@ -70,6 +70,15 @@ class GroupView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ListedFinding:
+    """A finding in the list above a form, and the field it leads to, if it is about one."""
+
+    severity: str
+    line: FindingLine
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FormView:
     """A form as a page shows it."""
 
@@ -79,7 +88,7 @@ class FormView:
     free: bool
     compact: bool  # one or two fields a row
     may_add: bool
-    loose: tuple[FindingLine, ...] = ()  # findings about no single field
+    listed: tuple[ListedFinding, ...] = ()  # all that was found, the gravest first: as many as are counted
     must: int = 0
     queries: int = 0
     checked: bool = False
@@ -241,7 +250,6 @@ def view_form(
     shown = _Shown(premises=premises, form=form, typed=typed, at=at)
     groups = shown.fixed() if form.rows else (shown.free(more),)
     named = {field.name for group in groups for row in group.rows for field in row.fields}
-    loose = [finding for finding in found if f"{finding.row}.{finding.column}" not in named]
     return FormView(
         title=form.title,
         notes=form.notes,
@@ -249,11 +257,20 @@ def view_form(
         free=not form.rows,
         compact=len(form.entry_columns) <= 2,  # noqa: PLR2004  number and remark side by side
         may_add=form.free is not None and len(groups[0].rows) < form.free.at_most,
-        loose=finding_lines(premises.finding_texts, loose),
+        listed=_listed(premises, found, named),
         must=sum(f.severity == "must" for f in found),
         queries=sum(f.severity == "query" for f in found),
         checked=checked is not None,
         source=source,
+    )
+
+
+def _listed(premises: Premises, found: Sequence[Finding], fields: Collection[str]) -> tuple[ListedFinding, ...]:
+    ordered = sorted(found, key=lambda f: list(Severity).index(f.severity))
+    lines = finding_lines(premises.finding_texts, ordered, typed=True)
+    return tuple(
+        ListedFinding(severity=f.severity, line=line, name=name if (name := f"{f.row}.{f.column}") in fields else "")
+        for f, line in zip(ordered, lines, strict=True)
     )
 
 
@@ -304,7 +321,7 @@ class _Shown:
             choices=limits.enum,
             required=limits.required,
             hint=(entry.note if entry is not None else "") or column.note,
-            findings=finding_lines(self.premises.finding_texts, self.at.get(name, ())),
+            findings=finding_lines(self.premises.finding_texts, self.at.get(name, ()), typed=True),
         )
 
 

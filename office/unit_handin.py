@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from ledger.acts import Act
 from ledger.tables import ObligationRow, PartyRow
+from office.answers import TYPED
 from office.arrivals import note_arrival, settle_arrival
 from office.destination import HandIn, IncomingFile
 from office.handin import TakenIn, take_in
@@ -48,6 +49,7 @@ def hand_in_files(
     *,
     obligation: ObligationRow | None = None,
     deliverable: str = "",
+    mailbox: str = CHANNEL,
 ) -> HandedIn:
     """Take in what a unit uploads, for one affair or for whichever the files tell; plan one answer for all.
 
@@ -61,7 +63,7 @@ def hand_in_files(
         session,
         act,
         party,
-        mailbox=CHANNEL,
+        mailbox=mailbox,
         matched_by=MATCHED_BY,
         received_at=act.as_of,
         size=sum(len(file.content) for file in files),
@@ -116,7 +118,7 @@ def hand_in_form(session: Session, premises: Premises, act: Act, opened: Opened,
     deliverable = opened.book.campaign.deliverable(opened.deliverable)
     name = f"{deliverable.label}{deliverable.title}（网页填报）.xlsx"
     file = IncomingFile(name=name, content=content)
-    done = hand_in_files(session, premises, act, opened.party, [file], obligation=opened.obligation)
+    done = hand_in_files(session, premises, act, opened.party, [file], obligation=opened.obligation, mailbox=TYPED)
     if done.taken.recorded or done.known_before:
         drop_draft(session, opened.obligation.id)
     return done

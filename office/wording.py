@@ -158,6 +158,7 @@ NOT_POSSIBLE = {
     "not_owed": "这项材料不需要再报，不必申请延期。",
     "asked_already": "同一事项已有一份申请等待办公室处理，请不要重复提交。",
     "bad_address": "邮箱“{address}”写得不对，请核对后重填。",
+    "bad_phone": "电话“{phone}”写得不对，请填写号码，如 022-12345678、13800138000，有分机的写 022-12345678转8001。",
     "bad_role": "请选择联系人类别。",
     "same_contact": "联系人没有变化，不必申请。",
     "closed": "活动已经结束，不再受理申请。如有需要，请与办公室联系。",
@@ -175,6 +176,11 @@ NOTE = {
     "refused": "延期申请未获同意，仍以原时间为准",
 }
 REACHED = "{at}（{way}）"
+# Of a finding that nobody answered, in a version that asks for nothing any more.
+SETTLED = {"accepted": "办公室审核后已接收，不必再处理。", "submitted": "等待办公室审核，暂不必处理。"}
+# Of a file that was not taken, where an earlier one goes on counting.
+INSTEAD = "第{number}次报送的文件没有采用，也没有改变已登记的内容；目前仍以第{earlier}次报送为准（{state}）。"
+INSTEAD_QUERIED = "其中标“核实”的问题仍请答复，也可以更正后重新报送。"
 ASKED = {
     "extension": "申请延期至{day}",
     "contact": "申请将{role}变更为{name}（{address}）",

@@ -158,7 +158,7 @@ def test_a_granted_change_of_contact_puts_it_first_and_both_are_told(desk: Desk)
         party = find_party(session, 1, UNIT)
         request = ask_contact_change(
             session, desk.house, by(f"unit:{UNIT}"), party, role="liaison", name="王芳", address=NEW.upper(),
-            phone="022-2", reason="人员调整",
+            phone="022-22222222", reason="人员调整",
         )  # fmt: skip
         grant(session, desk.house, by("staff:chen", 30), request.id, grounds="电话核实")
     desk.send(local(5, 30))
@@ -167,7 +167,7 @@ def test_a_granted_change_of_contact_puts_it_first_and_both_are_told(desk: Desk)
         assert {m.address for m in told} == {NEW, "duty@bureau.example"}
         first = choose_contact(contacts_of(session, desk.party(UNIT)), "reminder")
         assert first is not None
-        assert (first.address, first.name, first.phone) == (NEW, "王芳", "022-2")
+        assert (first.address, first.name, first.phone) == (NEW, "王芳", "022-22222222")
         assert len(contacts_of(session, desk.party(UNIT))) == 3  # the old ones stay behind
     with pytest.raises(NotPossible, match="already"), desk.house.ledger.writing() as session:
         ask_contact_change(
@@ -177,12 +177,12 @@ def test_a_granted_change_of_contact_puts_it_first_and_both_are_told(desk: Desk)
 
 
 def test_a_change_that_was_made_meanwhile_is_granted_and_the_unit_is_told(desk: Desk) -> None:
-    named = read_named("liaison", "王芳", NEW, "022-2")
+    named = read_named("liaison", "王芳", NEW, "022-22222222")
     with desk.house.ledger.writing() as session:
         party = find_party(session, 1, UNIT)
         request = ask_contact_change(
-            session, desk.house, by(f"unit:{UNIT}"), party, role="liaison", name="王芳", address=NEW, phone="022-2",
-            reason="人员调整",
+            session, desk.house, by(f"unit:{UNIT}"), party, role="liaison", name="王芳", address=NEW,
+            phone="022-22222222", reason="人员调整",
         )  # fmt: skip
         change_contact(session, desk.house, by("staff:chen"), party, named, "来电")
         assert grant(session, desk.house, by("staff:chen", 30), request.id, grounds="已办").kind == "contact_kept"
@@ -269,3 +269,18 @@ def test_a_mailbox_known_not_to_exist_stays_passed_over_until_staff_say_that_it_
         first = choose_contact(contacts_of(session, party.id), "reminder")
         assert first is not None
         assert first.role == "liaison"
+
+
+@pytest.mark.parametrize(
+    "phone", ["", "022-12345678", "+86 138 0013 8000", "022-12345678转8001", "０２２－１２３４５", "12345"]
+)
+def test_a_telephone_is_taken_as_people_write_it(phone: str) -> None:
+    assert read_named("liaison", "王芳", NEW, phone).phone == phone
+
+
+@pytest.mark.parametrize("phone", ["abc", "转8001", "无", "1234"])
+def test_what_cannot_be_dialled_is_no_telephone(phone: str) -> None:
+    with pytest.raises(NotPossible) as refused:
+        read_named("liaison", "王芳", NEW, phone)
+    assert refused.value.code == "bad_phone"
+    assert phone in refused.value.for_unit

@@ -371,3 +371,26 @@ def uncounted(desk: Desk) -> set[str]:
     place = lines[head].index("待核实未计入")
     numeric = [r.key for r in form.rows if type_at(form, r.key, form.entry_columns[0]) is FieldType.INTEGER]
     return {key for key, line in zip(numeric, lines[head + 1 :], strict=False) if line[place]}
+
+
+def test_the_receipt_of_what_staff_accepted_asks_for_no_answer_any_more(desk: Desk) -> None:
+    about(desk)
+    with desk.house.ledger.writing() as session:
+        accept(session, desk.house, as_actor(STAFF), 1, "电话核实")
+    desk.send(local(6, 21))
+    _, text = last_mail(desk, "receipt")
+    assert "是约数" in text
+    assert "办公室审核后已接收，不必再处理" in text
+    assert "请填准确数字" not in text
+
+
+def test_a_file_that_was_not_taken_leaves_the_queries_of_the_one_before_open(desk: Desk) -> None:
+    [finding] = about(desk)
+    desk.receive(local(6, 20, 10), UNIT, "表.xlsx", desk.form_of(UNIT, "progress", Manner.WRONG))
+    assert desk.standings(UNIT)["progress"] is Standing.QUERIED
+    desk.send(local(6, 20, 11))
+    _, text = last_mail(desk, "returned")
+    assert "目前仍以第1次报送为准（已登记，待核实）" in text
+    assert "按未报统计" not in text
+    confirm(desk, finding)
+    assert desk.standings(UNIT)["progress"] is Standing.ACCEPTED

@@ -1,12 +1,15 @@
 """A clerk's way through the pages: from the mail's link to the receipt."""
 
 import random
+import re
 from datetime import date
 
 from sqlalchemy import func, select
 
 from ledger.acts import Act
 from ledger.tables import DraftRow, FigureRow, FileRow, MessageRow, RequestRow, SubmissionRow
+from office import wording
+from office.board import board, cell_text
 from office.composing import empty_form
 from office.review import return_to_unit
 from rehearsal.clerk import Manner, fill_form
@@ -97,6 +100,73 @@ async def test_an_approximate_number_is_queried_and_confirmed_with_one_click(off
     with office.house.ledger.reading() as session:
         assert session.scalars(select(SubmissionRow)).one().state == "accepted"
         assert session.scalars(select(FigureRow.number).where(FigureRow.row == "launch_people")).one() == 300
+
+
+async def test_a_faulty_file_after_a_queried_one_was_not_taken_and_page_and_board_agree(
+    office: Office, clerk: Clerk
+) -> None:
+    desk, number = office.link(), office.obligation("progress")
+    empty = empty_form(office.book.campaign.digest(), "progress", office.book)
+    for manner in (Manner.ABOUT, Manner.WRONG):
+        filled = fill_form(empty.fill(unit_name="x", token=office.token()), random.Random(1), manner)
+        await clerk.open(f"{desk}/o/{number}")
+        page = await clerk.upload(f"{desk}/o/{number}/upload", ("表.xlsx", filled))
+    assert "目前仍以第1次报送为准（已登记，待核实）" in page  # what came of it
+    page = await clerk.open(f"{desk}/o/{number}")
+    assert "目前仍以第1次报送为准（已登记，待核实）" in page
+    assert "以此次为准" in page
+    assert "确认为 300" in page  # the query of the one that counts is still asked
+    assert "按未报统计" not in page
+    home = await clerk.open(desk)
+    with office.house.ledger.reading() as session:
+        row = next(r for r in board(session, KEY).rows if r.code == "BH001")
+    assert cell_text(row.cells["progress"], wording.STANDING) == "已报待核实"
+    for shown in (page, home):
+        assert "已报待核实" in shown
+        assert "退回" not in shown.split("报送记录")[0]
+
+
+async def test_the_list_above_a_form_has_what_is_counted_and_names_fields_not_cells(
+    office: Office, clerk: Clerk
+) -> None:
+    desk, number = office.link(), office.obligation("progress")
+    await clerk.open(f"{desk}/o/{number}/fill")
+    odd = {"launch_people.quantity": WRONG, "launch_sessions.quantity": "约30"}
+    odd |= {"hazards_found.quantity": "10", "hazards_fixed.quantity": "20"}
+    page = await clerk.send(f"{desk}/o/{number}/fill", right_answers(office) | odd | {"action": "hand_in"})
+    assert "有 1 处必须更正、2 处需要核实" in page
+    listed = page.split('<ul class="jump">')[1].split("</ul>")[0]
+    assert (listed.count("强制</strong>"), listed.count("核实</strong>")) == (1, 2)
+    assert re.search("[A-Z][0-9]+）|!E[0-9]", page) is None
+    await clerk.send(
+        f"{desk}/o/{number}/fill", right_answers(office) | odd | {"launch_people.quantity": "3", "sure": "1"}
+    )
+    for shown in (clerk.text, await clerk.open(f"{desk}/o/{number}")):
+        assert "约30" in shown
+        assert re.search("[A-Z][0-9]+）|!E[0-9]", shown) is None
+
+
+async def test_a_telephone_that_is_none_is_refused_on_the_page_and_in_the_form_that_names_a_contact(
+    office: Office, clerk: Clerk
+) -> None:
+    desk = office.link()
+    await clerk.open(f"{desk}/contact")
+    person = {"role": "liaison", "name": "李四", "address": "li@unit.example", "phone": "abc", "reason": "换人"}
+    page = await clerk.send(f"{desk}/contact", person)
+    assert (clerk.page.status_code, "电话“abc”写得不对" in page) == (409, True)
+    number = office.obligation("liaison")
+    await clerk.open(f"{desk}/o/{number}/fill")
+    typed = {
+        f"{row}.{key}": said
+        for row in ("responsible", "liaison")
+        for key, said in (("name", "李四"), ("email", "li@unit.example"), ("mobile", "138 0013 8000"))
+    }
+    page = await clerk.send(f"{desk}/o/{number}/fill", typed | {"liaison.mobile": "abc", "action": "hand_in"})
+    assert "读到“abc”，格式不对" in page
+    page = await clerk.send(
+        f"{desk}/o/{number}/fill", typed | {"liaison.phone": "022-12345678转8001", "action": "hand_in"}
+    )
+    assert "已经收到" in page
 
 
 async def test_a_draft_is_kept_and_offered_again(office: Office, clerk: Clerk) -> None:
