@@ -9,20 +9,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger.acts import Act
-from ledger.campaigns import contacts_of, office_of
+from ledger.campaigns import office_of
 from ledger.facts import mailed_on
 from ledger.outbox import NewMessage, plan_messages
 from ledger.tables import CampaignRow, MessageRow, MessageState
 from office import wording
 from office.contacts import contact_troubles
+from office.digest import plan_digest
 from office.letters import Alert
 from office.premises import Premises
-from office.rulebook import open_book, rulebook_of
-from office.worklists import waiting_requests, waiting_versions
+from office.rulebook import open_book
 
 SHOWN = 40
 CONTACTS, DESK = "contacts", "desk"  # topics; of a stopped lane: lane:<name>
-READERS = {DESK: "reviewer"}  # the role of the office to whom a topic goes, where it is not the operators
 
 
 def alert_staff(session: Session, premises: Premises, act: Act, campaign: str, topic: str, *, said: str = "") -> bool:
@@ -30,7 +29,11 @@ def alert_staff(session: Session, premises: Premises, act: Act, campaign: str, t
 
     What it lists is read when it is composed, so one that still waits for that tells the new trouble too. If the
     day's has been composed, the trouble is told tomorrow, when the campaign's sending window opens.
+    What waits for the staff's own hands is in their digest: today's, if it has not gone, else tomorrow's.
     """
+    if topic == DESK:
+        session.flush()
+        return plan_digest(session, premises, act, campaign, just_now=True) > 0
     row, book = open_book(session, campaign)
     if _waits_to_be_composed(session, row.id, topic):
         return False
@@ -39,9 +42,6 @@ def alert_staff(session: Session, premises: Premises, act: Act, campaign: str, t
     day = _first_day_without(session, row.id, topic, today)
     occasion = f"alert:{topic}:{day.isoformat()}"
     detail: dict[str, Any] = {"topic": topic, "said": said[:500]}
-    reader = next((c for c in contacts_of(session, office.id) if c.role == READERS.get(topic)), None)
-    if reader is not None:
-        detail["contact"] = reader.id
     new = NewMessage(party_id=office.id, notice="alert", occasion=occasion, detail=detail)
     [planned] = plan_messages(session, act, row.id, premises.mail_domain, [new])
     if day > today:
@@ -75,8 +75,6 @@ def alert_lines(session: Session, campaign: CampaignRow, detail: Mapping[str, An
             lines=(wording.ANSWERED.format(said=detail.get("said", "")),),
             remedy=wording.ALERT_REMEDY["lane"].format(lane=lane),
         )
-    if topic == DESK:
-        return _desk(session, campaign)
     troubles = contact_troubles(session, campaign.id)
     lines = [
         f"{t.code} {t.name}：{wording.TROUBLE[t.trouble]}"
@@ -90,21 +88,4 @@ def alert_lines(session: Session, campaign: CampaignRow, detail: Mapping[str, An
         headline=wording.ALERT["contacts"].format(count=len(troubles)),
         lines=(*lines[:SHOWN], *more),
         remedy=wording.ALERT_REMEDY["contacts"],
-    )
-
-
-def _desk(session: Session, campaign: CampaignRow) -> Alert:
-    """Return what waits for staff to decide: what units ask for, and what they handed in for review."""
-    zone = rulebook_of(campaign).zone
-    wishes = waiting_requests(session, zone, campaign.id)
-    versions = waiting_versions(session, zone, campaign.id)
-    lines = [
-        *(wording.DESK["request"].format(unit=line[3], wish=line[4], at=line[1]) for line in wishes),
-        *(wording.DESK["version"].format(unit=line[3], title=line[4], number=line[5], at=line[1]) for line in versions),
-    ]
-    more = (wording.DESK["more"].format(count=len(lines) - SHOWN),) if len(lines) > SHOWN else ()
-    return Alert(
-        headline=wording.ALERT["desk"].format(requests=len(wishes), versions=len(versions)),
-        lines=(*lines[:SHOWN], *more),
-        remedy=wording.ALERT_REMEDY["desk"],
     )

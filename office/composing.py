@@ -17,7 +17,17 @@ from mail.tokens import sign
 from office import wording
 from office.alerts import alert_lines
 from office.decided import told_of
-from office.letters import CampaignLines, ContactLines, DigestRow, ItemLine, LetterContext, PartyLines, TallyRow
+from office.digest import waiting_list
+from office.letters import (
+    CampaignLines,
+    ContactLines,
+    DigestRow,
+    ItemLine,
+    LetterContext,
+    PartyLines,
+    TallyRow,
+    WaitingList,
+)
 from office.links import has_page, portal_link
 from office.premises import Premises
 from office.rulebook import Rulebook, rulebook_of
@@ -25,7 +35,7 @@ from office.skeletons import Composed, Kept
 from rules.obligations import Obligation, is_owed, standing
 from rules.rates import Totals, totals
 
-CHASES = frozenset({"reminder", "escalation", "escalation_digest"})
+CHASES = frozenset({"reminder", "escalation", "escalation_digest", "supervision_order"})
 SAME_FOR_MANY = frozenset({"launch", "reminder", "escalation", "closing"})
 SPEAK_OF_OTHERS = frozenset({"escalation_digest"})  # notices that name obligations of parties they do not go to
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -42,6 +52,9 @@ WHY = {
     "escalation": "您收到本邮件，是因为贵单位逾期未报，且您登记为单位负责人或联系人。",
     "escalation_digest": "您收到本邮件，是因为名单中的单位由贵单位主管或归口联系。",
     "alert": "您收到本邮件，是因为您登记为本系统的值守人员。",
+    "supervision_order": "您收到本邮件，是因为办公室已批准向贵单位发出督办单。",
+    "circulation": "您收到本邮件，是因为贵单位在本次活动的单位名单中。",
+    "digest": "您收到本邮件，是因为您登记为办公室的审核或审批人员。",
     "summary": "您收到本邮件，是因为贵办公室牵头本次活动。",
     "closing": "您收到本邮件，是因为贵单位在本次活动的报送单位名单中。",
 }
@@ -186,6 +199,9 @@ class Composer:
             digest=self._digest(live) if message.notice == "escalation_digest" else (),
             tally=self._tally() if message.notice == "summary" else (),
             alert=alert_lines(self._session, self._row, message.detail) if message.notice == "alert" else None,
+            waiting=waiting_list(self._session, self._row, self._act.as_of)
+            if message.notice == "digest"
+            else WaitingList(),
             rung_text="牵头督促" if party.kind == "office" else "主管",
             final=bool(message.detail.get("final", False)),
         )
