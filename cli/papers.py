@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from cli.desk import act, moment_of, premises, zone_of_campaign
-from cli.leaving import campaign_of, when_answer_leaves
+from cli.leaving import when_answer_leaves
+from cli.review import campaign_of
 from cli.showing import say, table
 
 

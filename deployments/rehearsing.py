@@ -146,7 +146,8 @@ def _show(console: Console, done: "Rehearsed", out: Path) -> None:
     for check in done.checks:
         _show_check(console, check)
     console.print(
-        f"workbook: {done.workbook}\nsummary:  {done.summary}\npapers:   {_papers_told(done)}\nmails:    {out / 'mails'}\n"
+        f"workbook: {done.workbook}\nsummary:  {done.summary}\npapers:   {_papers_told(done)}\n"
+        f"mails:    {out / 'mails'}\n"
         f"ledger:   {out / 'var' / 'ledger.db'}",
         soft_wrap=True,
     )

@@ -23,8 +23,9 @@ from rules.rates import Totals
 
 SIZE = 14
 RANK_HEAD = ("名次", "单位", "类别", "应报", "已报", "按时", "迟报", "退回", "未报", "报送率", "及时率")
-RANK_WIDTHS = (1.2, 4.7, 1.9, 1.1, 1.1, 1.1, 1.1, 1.1, 1.1, 1.6, 1.6)
+RANK_WIDTHS = (1.1, 4.4, 2.0, 1.05, 1.05, 1.05, 1.05, 1.05, 1.05, 1.6, 1.6)
 NUMERALS = "一二三四五六七八九十"
+NAMED_AT_MOST = 40  # units that are named for having been in time; who was not is named however many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +103,7 @@ def _sections(paper: Circulation) -> list[tuple[str, list[str], bool]]:
     """Return the parts that have something to say: title, paragraphs, and whether the table follows."""
     parts = [("总体情况", [_overall(paper)], True)]
     if paper.praised:
-        who = f"{'、'.join(paper.praised)}等" if len(paper.praised) > 1 else paper.praised[0]
-        good = f"{who}{len(paper.praised)}家单位到期材料全部按时报送，予以肯定。"
-        parts.append(("报送及时的单位", [good], False))
+        parts.append(("报送及时的单位", [_praised(paper.praised)], False))
     problems = _problems(paper)
     if problems:
         parts.append(("存在的问题", problems, False))
@@ -112,6 +111,13 @@ def _sections(paper: Circulation) -> list[tuple[str, list[str], bool]]:
         parts.append(("零报告情况", [f"下列单位按要求作了零报告，计为已报：{_units(paper.nil)}。"], False))
     parts.append(("有关要求", _demands(paper), False))
     return parts
+
+
+def _praised(units: tuple[str, ...]) -> str:
+    if len(units) > NAMED_AT_MOST:
+        return f"{len(units)}家单位到期材料全部按时报送，并列第1名，予以肯定，名单见附件。"
+    who = f"{'、'.join(units)}等{len(units)}家单位" if len(units) > 1 else units[0]
+    return f"{who}到期材料全部按时报送，予以肯定。"
 
 
 def _overall(paper: Circulation) -> str:

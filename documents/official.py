@@ -18,6 +18,7 @@ from docx.text.paragraph import Paragraph
 from docx.text.run import Run
 
 BODY, HEADLINE, HEADING, NOTE = "仿宋", "方正小标宋简体", "黑体", "楷体"
+LATIN = "Times New Roman"  # the face of figures and Latin letters, as official papers have it
 SEAL_RED = RGBColor(0xC0, 0x00, 0x00)
 
 
@@ -39,8 +40,8 @@ def as_bytes(document: DocumentType) -> bytes:
 
 
 def set_font(run: Run, name: str, size: float, *, bold: bool = False, color: RGBColor | None = None) -> None:
-    """Set a face for Chinese too: Word keeps the East Asian one apart."""
-    run.font.name, run.font.size, run.font.bold = name, Pt(size), bold
+    """Set the face of Chinese text, which Word keeps apart from that of figures and Latin letters."""
+    run.font.name, run.font.size, run.font.bold = LATIN, Pt(size), bold
     if color is not None:
         run.font.color.rgb = color
     fonts = run._element.get_or_add_rPr().get_or_add_rFonts()  # noqa: SLF001  python-docx has no other way
@@ -103,14 +104,23 @@ def add_table(
     table = document.add_table(rows=len(lines), cols=len(widths))
     table.style = "Table Grid"
     table.alignment = WD_TABLE_ALIGNMENT.CENTER
-    table.autofit = False
+    set_widths(table, widths)
     for number, (row, values) in enumerate(zip(table.rows, lines, strict=True)):
         unbroken(row._tr, head=number == 0)  # noqa: SLF001
         for column, (cell, value) in enumerate(zip(row.cells, values, strict=True)):
-            cell.width = Cm(widths[column])
             aligned = WD_ALIGN_PARAGRAPH.LEFT if column in left and number else WD_ALIGN_PARAGRAPH.CENTER
             write_cell(cell, value, size, bold=number in bold, aligned=aligned)
     return table
+
+
+def set_widths(table: Table, widths: Sequence[float]) -> None:
+    """Give a table's columns their widths in cm, in its grid and its cells: programs differ in which they heed."""
+    table.autofit = False
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = Cm(width)
+    for row in table.rows:
+        for cell, width in zip(row.cells, widths, strict=True):
+            cell.width = Cm(width)
 
 
 def write_cell(
@@ -121,6 +131,7 @@ def write_cell(
     for number, line in enumerate(text.split("\n")):
         paragraph = cell.paragraphs[0] if number == 0 else cell.add_paragraph()
         paragraph.alignment = aligned
+        paragraph.paragraph_format.space_before = paragraph.paragraph_format.space_after = Pt(size / 6)
         set_font(paragraph.add_run(line), face, size, bold=bold, color=color)
 
 

@@ -17,7 +17,6 @@ from office.handin import hand_in_on_behalf
 from office.launching import join_unit
 from office.papers import draft_circulation, draft_orders
 from office.queue import ambiguous_mails
-from office.refusals import NotPossible
 from rehearsal.recount import read_lines, recount
 from rules.deadlines import local_instant
 from rules.timetable import Step, StepKind
@@ -138,7 +137,7 @@ def _draft_papers(stage: Stage, moment: datetime) -> tuple[Path, ...]:
     house, act = premises(), Act.now(OPERATOR, moment)
     with house.ledger.writing() as session:
         draft_orders(session, house, act, stage.key)
-        with suppress(NotPossible):  # nothing has fallen due
+        with suppress(ValueError):  # nothing has fallen due
             draft_circulation(session, house, act, stage.key)
     return tuple(sorted((house.reports / stage.key / "papers").glob("*.docx")))
 

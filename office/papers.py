@@ -93,7 +93,7 @@ def draft_circulation(session: Session, premises: Premises, act: Act, campaign: 
     """Draft the circulation over what has fallen due; an open draft is renewed.
 
     Raises:
-        NotPossible: nothing has fallen due yet.
+        ValueError: nothing has fallen due yet.
 
     """
     row, book = open_book(session, campaign)
@@ -112,7 +112,7 @@ def _circulation_text(premises: Premises, row: CampaignRow, told: Circulation, n
 def _circulation(session: Session, row: CampaignRow, book: Rulebook, act: Act, *, number: str = "") -> Circulation:
     told = circulation_at(session, row, book, act, number=number)
     if not told.totals.owed:
-        raise NotPossible("nothing_due", f"nothing of {row.key} has fallen due yet, so there is nothing to circulate")
+        raise ValueError(f"nothing of {row.key} has fallen due yet, so there is nothing to circulate")
     return told
 
 
@@ -137,8 +137,8 @@ def approve_paper(session: Session, premises: Premises, act: Act, paper_id: int,
 
     Raises:
         UnknownPaper: there is none of that number.
-        NotPossible: it was approved or dropped before, or is a circulation with nothing due.
-        ValueError: there are no grounds.
+        NotPossible: it was approved or dropped before.
+        ValueError: there are no grounds, or it is a circulation with nothing due.
 
     """
     paper = _draft(session, paper_id)
