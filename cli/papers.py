@@ -112,7 +112,8 @@ def drop_paper(*paper: int, grounds: str) -> None:
     """
     from office.papers import drop_paper as drop  # noqa: PLC0415
 
+    house = premises()
     for one in paper:
-        with premises().ledger.writing() as session:
-            drop(session, act(), one, grounds=grounds)
+        with house.ledger.writing() as session:
+            drop(session, house, act(), one, grounds=grounds)
         say(f"paper {one} is dropped")

@@ -67,7 +67,7 @@ def draft_orders(session: Session, premises: Premises, act: Act, campaign: str) 
         if draft.party_id not in wanted
     ]
     for draft in gone:
-        ledger.drop_paper(session, act, draft, NOTHING_LEFT)
+        _drop(session, premises, act, row, draft, NOTHING_LEFT)
     ids = tuple(_draft_order(session, premises, act, row, book, order) for order in fresh)
     return Drafted(drafted=ids, dropped=len(gone), said=len(due) - len(fresh))
 
@@ -77,7 +77,7 @@ def _key(facts: Mapping[str, Any]) -> str:
 
 
 def _draft_order(session: Session, premises: Premises, act: Act, row: CampaignRow, book: Rulebook, order: Order) -> int:
-    name = f"{DRAFT_PREFIX}督办单-{order.unit.code}-{GRADE[order.grade]}.docx"
+    name = f"{DRAFT_PREFIX}督办单-{order.unit.code}.docx"
     text = _order_text(premises, act, row, book, order, name)
     return ledger.draft_paper(session, act, row.id, PaperKind.ORDER, text, party_id=order.unit.id).id
 
@@ -130,6 +130,16 @@ def _keep(premises: Premises, row: CampaignRow, name: str, content: bytes) -> st
     return premises.files.put(content)
 
 
+def _drop(session: Session, premises: Premises, act: Act, row: CampaignRow, paper: PaperRow, reason: str) -> None:
+    _take_away(premises, row, paper)
+    ledger.drop_paper(session, act, paper, reason)
+
+
+def _take_away(premises: Premises, row: CampaignRow, paper: PaperRow) -> None:
+    """Take the copy of a draft out of the reports; by its hash it is kept."""
+    (premises.reports / row.key / "papers" / paper.name).unlink(missing_ok=True)
+
+
 def approve_paper(session: Session, premises: Premises, act: Act, paper_id: int, *, grounds: str) -> Approved:
     """Approve a draft: it is written anew with what holds now, gets its number, and is planned to go out.
 
@@ -150,7 +160,7 @@ def approve_paper(session: Session, premises: Premises, act: Act, paper_id: int,
     assert paper.party_id is not None  # noqa: S101  for the type checker: an order is to a unit
     now = orders_due(session, row, book, act, party_ids=[paper.party_id])
     if not now:
-        ledger.drop_paper(session, act, paper, NOTHING_LEFT)
+        _drop(session, premises, act, row, paper, NOTHING_LEFT)
         return Approved(paper=paper.id, dropped=NOTHING_LEFT)
     return _order(session, premises, act, paper, row, book, now[0], said)
 
@@ -170,6 +180,7 @@ def _order(
     number = _numbered(session, book, act, paper, book.campaign.papers.order_number)
     text = _order_text(premises, act, row, book, order, f"督办单{number.text}.docx", number=number.text)
     decision = _decide(session, act, paper, ORDERED, grounds, number)
+    _take_away(premises, row, paper)
     ledger.approve_paper(session, act, paper, decision, number, text)
     occasion = f"decision:{decision.id}"
     items = tuple(ItemDue(obligation_id=ob.id, rung=occasion, due=ob.due) for ob in order.owed)
@@ -188,6 +199,7 @@ def _circulate(
     changed = _figures(told) != paper.facts
     text = _circulation_text(premises, row, told, f"关于材料报送情况的{number.text}.docx")
     decision = _decide(session, act, paper, CIRCULATED, grounds, number)
+    _take_away(premises, row, paper)
     ledger.approve_paper(session, act, paper, decision, number, text)
     still = select(PartyRow.id).where(PartyRow.campaign_id == row.id, PartyRow.left_at.is_(None)).order_by(PartyRow.id)
     news = [
@@ -216,7 +228,7 @@ def _enclosed(paper: PaperRow) -> dict[str, Any]:
     return {"attachments": [{"name": paper.name, "media_type": DOCX, "sha256": paper.sha256}]}
 
 
-def drop_paper(session: Session, act: Act, paper_id: int, *, grounds: str) -> None:
+def drop_paper(session: Session, premises: Premises, act: Act, paper_id: int, *, grounds: str) -> None:
     """Drop a draft by the word of staff; a later drafting may draft it again.
 
     Raises:
@@ -225,7 +237,9 @@ def drop_paper(session: Session, act: Act, paper_id: int, *, grounds: str) -> No
         ValueError: there are no grounds.
 
     """
-    ledger.drop_paper(session, act, _draft(session, paper_id), grounds_of(grounds, "the draft is dropped"))
+    paper = _draft(session, paper_id)
+    row = session.get_one(CampaignRow, paper.campaign_id)
+    _drop(session, premises, act, row, paper, grounds_of(grounds, "the draft is dropped"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -152,9 +152,11 @@ def test_a_draft_with_its_reason_gone_is_dropped_and_only_drafts_are_judged(desk
         with pytest.raises(UnknownPaper, match="muster papers"):
             find_paper(session, 999)
         with pytest.raises(ValueError, match="grounds"):
-            drop_paper(session, staff(local(6, 1)), paper_of(desk, "BH025").id, grounds=" ")
-        drop_paper(session, staff(local(6, 1)), paper_of(desk, "BH025").id, grounds="已电话督促")
+            drop_paper(session, desk.house, staff(local(6, 1)), paper_of(desk, "BH025").id, grounds=" ")
+        drop_paper(session, desk.house, staff(local(6, 1)), paper_of(desk, "BH025").id, grounds="已电话督促")
         lines = {p.party.partition(" ")[0]: p.state for p in list_papers(session, KEY)}
+    lying = {path.name for path in (desk.house.reports / KEY / "papers").iterdir()}
+    assert lying == {"草稿-督办单-BH036.docx"}
     assert lines == {"BH001": "已作废", "BH025": "已作废", "BH036": "待批准"}
 
 
