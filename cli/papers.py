@@ -47,10 +47,13 @@ def draft_orders(campaign: str, *, as_of: str | None = None) -> None:
 
     """
     from office.papers import draft_orders as draft  # noqa: PLC0415
+    from office.papers import write_ahead  # noqa: PLC0415
 
-    house = premises()
+    house, now = premises(), act(moment_of(as_of, zone_of_campaign(campaign)))
+    with house.ledger.reading() as session:
+        ahead = write_ahead(session, now, campaign)
     with house.ledger.writing() as session:
-        done = draft(session, house, act(moment_of(as_of, zone_of_campaign(campaign))), campaign)
+        done = draft(session, house, now, campaign, ahead=ahead)
     say(
         f"{len(done.drafted)} orders drafted, {done.dropped} drafts dropped as nothing is left to demand, "
         f"{done.said} units passed over that have the same order already"

@@ -5,6 +5,7 @@ The faces are those of official documents; where a machine lacks one, Word and L
 
 import io
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 
 from docx import Document
 from docx.document import Document as DocumentType
@@ -12,8 +13,9 @@ from docx.enum.table import WD_TABLE_ALIGNMENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
+from docx.oxml.table import CT_Row
 from docx.shared import Cm, Pt, RGBColor
-from docx.table import Table, _Cell
+from docx.table import Table, _Cell, _Row
 from docx.text.paragraph import Paragraph
 from docx.text.run import Run
 
@@ -94,23 +96,43 @@ def header_line(document: DocumentType, text: str) -> None:
 
 
 def add_table(
-    document: DocumentType | _Cell, lines: Sequence[Sequence[str]], widths: Sequence[float], *,
+    document: DocumentType, lines: Sequence[Sequence[str]], widths: Sequence[float], *,
     size: float = 9, left: frozenset[int] = frozenset(), bold: frozenset[int] = frozenset({0}),
 ) -> Table:  # fmt: skip
     """Add a table with lines around all cells; its first line is repeated on each page.
 
-    ``widths`` in cm; text is centred but in the columns ``left``; the lines ``bold`` stand out.
+    ``widths`` in cm; text is centred but in the columns ``left``; the lines ``bold`` stand out. Lines that look alike
+    are copies of one: a thousand units made cell by cell take many seconds.
     """
-    table = document.add_table(rows=len(lines), cols=len(widths))
-    table.style = "Table Grid"
-    table.alignment = WD_TABLE_ALIGNMENT.CENTER
+    table: Table = document.add_table(rows=0, cols=len(widths))
+    table.style, table.alignment = "Table Grid", WD_TABLE_ALIGNMENT.CENTER
+    model: CT_Row | None = None
+    for number, values in enumerate(lines):
+        plain = number not in bold and not any("\n" in value for value in values)
+        if plain and model is not None:
+            table._tbl.append(_copy(model, values))  # noqa: SLF001  python-docx has no other way
+            continue
+        row = _line(table, values, size, bold=number in bold, left=left if number else frozenset())
+        unbroken(row, head=number == 0)
+        model = row if plain else model
     set_widths(table, widths)
-    for number, (row, values) in enumerate(zip(table.rows, lines, strict=True)):
-        unbroken(row._tr, head=number == 0)  # noqa: SLF001
-        for column, (cell, value) in enumerate(zip(row.cells, values, strict=True)):
-            aligned = WD_ALIGN_PARAGRAPH.LEFT if column in left and number else WD_ALIGN_PARAGRAPH.CENTER
-            write_cell(cell, value, size, bold=number in bold, aligned=aligned)
     return table
+
+
+def _line(table: Table, values: Sequence[str], size: float, *, bold: bool, left: frozenset[int]) -> CT_Row:
+    row: _Row = table.add_row()  # type: ignore[no-untyped-call]
+    for column, (cell, value) in enumerate(zip(cells_of(table, row._tr), values, strict=True)):  # noqa: SLF001
+        aligned = WD_ALIGN_PARAGRAPH.LEFT if column in left else WD_ALIGN_PARAGRAPH.CENTER
+        write_cell(cell, value, size, bold=bold, aligned=aligned)
+    return row._tr  # noqa: SLF001
+
+
+def _copy(model: CT_Row, values: Sequence[str]) -> CT_Row:
+    """Return a line like another with other text."""
+    row = deepcopy(model)
+    for cell, value in zip(row.tc_lst, values, strict=True):
+        next(cell.iter(qn("w:t"))).text = value
+    return row
 
 
 def set_widths(table: Table, widths: Sequence[float]) -> None:
@@ -118,9 +140,14 @@ def set_widths(table: Table, widths: Sequence[float]) -> None:
     table.autofit = False
     for column, width in zip(table.columns, widths, strict=True):
         column.width = Cm(width)
-    for row in table.rows:
-        for cell, width in zip(row.cells, widths, strict=True):
+    for row in table._tbl.tr_lst:  # noqa: SLF001
+        for cell, width in zip(row.tc_lst, widths, strict=True):
             cell.width = Cm(width)
+
+
+def cells_of(table: Table, row: CT_Row) -> list[_Cell]:
+    """Return the cells of a line without merged ones: python-docx asks the whole table for each, which takes long."""
+    return [_Cell(cell, table) for cell in row.tc_lst]
 
 
 def write_cell(
@@ -135,9 +162,9 @@ def write_cell(
         set_font(paragraph.add_run(line), face, size, bold=bold, color=color)
 
 
-def unbroken(row: object, *, head: bool = False) -> None:
+def unbroken(row: CT_Row, *, head: bool = False) -> None:
     """Keep a table's line on one page; a head is repeated on each."""
-    properties = row.get_or_add_trPr()  # type: ignore[attr-defined]
+    properties = row.get_or_add_trPr()
     properties.append(OxmlElement("w:cantSplit"))
     if head:
         properties.append(OxmlElement("w:tblHeader"))

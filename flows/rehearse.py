@@ -15,7 +15,7 @@ from office.accounts import Accounts, accounts_of
 from office.destination import IncomingFile
 from office.handin import hand_in_on_behalf
 from office.launching import join_unit
-from office.papers import draft_circulation, draft_orders
+from office.papers import draft_circulation, draft_orders, write_ahead
 from office.queue import ambiguous_mails
 from rehearsal.recount import read_lines, recount
 from rules.deadlines import local_instant
@@ -135,8 +135,10 @@ def _let_the_world_act(stage: Stage, moment: datetime) -> None:
 def _draft_papers(stage: Stage, moment: datetime) -> tuple[Path, ...]:
     """Draft the orders and the circulation that staff would be shown at the end, for people to open."""
     house, act = premises(), Act.now(OPERATOR, moment)
+    with house.ledger.reading() as session:
+        ahead = write_ahead(session, act, stage.key)
     with house.ledger.writing() as session:
-        draft_orders(session, house, act, stage.key)
+        draft_orders(session, house, act, stage.key, ahead=ahead)
         with suppress(ValueError):  # nothing has fallen due
             draft_circulation(session, house, act, stage.key)
     return tuple(sorted((house.reports / stage.key / "papers").glob("*.docx")))

@@ -64,8 +64,13 @@ def draft_paper(
     session: Session, act: Act, campaign_id: int, kind: PaperKind, text: Text, *, party_id: int | None = None
 ) -> PaperRow:
     """Record a draft; an open one of the same kind and party is renewed, and waits since it was first made."""
-    drafts = papers_of(session, campaign_id, kind=kind, state=PaperState.DRAFT)
-    row = next((draft for draft in drafts if draft.party_id == party_id), None)
+    query = select(PaperRow).where(
+        PaperRow.campaign_id == campaign_id,
+        PaperRow.kind == kind,
+        PaperRow.state == PaperState.DRAFT,
+        PaperRow.party_id == party_id,
+    )
+    row = session.scalars(query).first()
     if row is None:
         row = PaperRow(
             campaign_id=campaign_id,

@@ -50,16 +50,35 @@ class Approved:
     changed: bool = False  # it says other than the draft that was looked at
 
 
-def draft_orders(session: Session, premises: Premises, act: Act, campaign: str) -> Drafted:
-    """Draft an order for every unit that is to have one; open drafts are renewed, or dropped with their reason gone.
+Ahead = Mapping[tuple[int, str], bytes]  # by unit and what its order names
 
-    A unit that was ordered the same things under the same dates in the same colour before is passed over.
-    """
+
+def write_ahead(session: Session, act: Act, campaign: str) -> Ahead:
+    """Return the orders that are to be drafted, written before the ledger's pen is taken: hundreds take a while."""
     row, book = open_book(session, campaign)
+    fresh, _ = _fresh(session, row, book, act)
+    return {(order.unit.id, _key(order.facts)): order_document(book, act, order) for order in fresh}
+
+
+def _fresh(session: Session, row: CampaignRow, book: Rulebook, act: Act) -> tuple[list[Order], int]:
+    """Return the orders that were not given before, and how many were."""
     approved = ledger.papers_of(session, row.id, kind=PaperKind.ORDER, state=PaperState.APPROVED)
     known = {(paper.party_id, _key(paper.facts)) for paper in approved}
     due = orders_due(session, row, book, act)
     fresh = [order for order in due if (order.unit.id, _key(order.facts)) not in known]
+    return fresh, len(due) - len(fresh)
+
+
+def draft_orders(
+    session: Session, premises: Premises, act: Act, campaign: str, *, ahead: Ahead | None = None
+) -> Drafted:
+    """Draft an order for every unit that is to have one; open drafts are renewed, or dropped with their reason gone.
+
+    A unit that was ordered the same things under the same dates in the same colour before is passed over. ``ahead``
+    are orders written for the same moment by :func:`write_ahead`.
+    """
+    row, book = open_book(session, campaign)
+    fresh, said = _fresh(session, row, book, act)
     wanted = {order.unit.id for order in fresh}
     gone = [
         draft
@@ -68,24 +87,29 @@ def draft_orders(session: Session, premises: Premises, act: Act, campaign: str) 
     ]
     for draft in gone:
         _drop(session, premises, act, row, draft, NOTHING_LEFT)
-    ids = tuple(_draft_order(session, premises, act, row, book, order) for order in fresh)
-    return Drafted(drafted=ids, dropped=len(gone), said=len(due) - len(fresh))
+    ready = ahead or {}
+    ids = tuple(
+        _draft_order(
+            session, premises, act, row, order,
+            ready.get((order.unit.id, _key(order.facts))) or order_document(book, act, order),
+        )
+        for order in fresh
+    )  # fmt: skip
+    return Drafted(drafted=ids, dropped=len(gone), said=said)
 
 
 def _key(facts: Mapping[str, Any]) -> str:
     return f"{facts['grade']} {sorted(map(str, facts['owed']))}"
 
 
-def _draft_order(session: Session, premises: Premises, act: Act, row: CampaignRow, book: Rulebook, order: Order) -> int:
+def _draft_order(session: Session, premises: Premises, act: Act, row: CampaignRow, order: Order, content: bytes) -> int:
     name = f"{DRAFT_PREFIX}督办单-{order.unit.code}.docx"
-    text = _order_text(premises, act, row, book, order, name)
+    text = _order_text(premises, row, order, name, content)
     return ledger.draft_paper(session, act, row.id, PaperKind.ORDER, text, party_id=order.unit.id).id
 
 
-def _order_text(
-    premises: Premises, act: Act, row: CampaignRow, book: Rulebook, order: Order, name: str, *, number: str = ""
-) -> ledger.Text:
-    sha256 = _keep(premises, row, name, order_document(book, act, order, number=number))
+def _order_text(premises: Premises, row: CampaignRow, order: Order, name: str, content: bytes) -> ledger.Text:
+    sha256 = _keep(premises, row, name, content)
     return ledger.Text(name=name, sha256=sha256, facts=order.facts, grade=order.grade)
 
 
@@ -178,7 +202,8 @@ def _order(
 ) -> Approved:  # fmt: skip
     changed = _key(order.facts) != _key(paper.facts)
     number = _numbered(session, book, act, paper, book.campaign.papers.order_number)
-    text = _order_text(premises, act, row, book, order, f"督办单{number.text}.docx", number=number.text)
+    content = order_document(book, act, order, number=number.text)
+    text = _order_text(premises, row, order, f"督办单{number.text}.docx", content)
     decision = _decide(session, act, paper, ORDERED, grounds, number)
     _take_away(premises, row, paper)
     ledger.approve_paper(session, act, paper, decision, number, text)
