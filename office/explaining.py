@@ -177,7 +177,7 @@ def _handed_in(s: Subject) -> Part:
         if version is None:
             continue
         files = "、".join(f.name for f in files_of(s.session, row.id)) or wording.NIL
-        by = f"，{row.entered_by}代为录入（{row.grounds}）" if row.grounds else ""
+        by = f"，{_who(row.entered_by)}代为录入：{row.grounds}" if row.grounds else ""
         channel = wording.CHANNEL.get(row.channel, row.channel)
         state = wording.STANDING[version.state.value]
         lines.append(f"第{row.version}次：{s.at(row.received_at)}收到（{channel}{by}），{files}，{state}")
@@ -257,14 +257,20 @@ def _decisions(s: Subject) -> list[DecisionRow]:
 
 def _decided(decision: DecisionRow) -> str:
     what = DECISION.get(decision.kind, decision.kind)
-    return f"{decision.actor}{what}" + ("（撤销此前的决定）" if decision.reverses else "")
+    return f"{_who(decision.actor)}{what}" + ("（撤销此前的决定）" if decision.reverses else "")
+
+
+def _who(actor: str) -> str:
+    """Return who acted, in words: 办公室 chen, 单位, 系统."""
+    kind, _, name = actor.partition(":")
+    return {"staff": f"办公室（{name}）", "unit": "单位", "rule": "系统按规则"}.get(kind, actor)
 
 
 def _desk(s: Subject) -> Part:
     """Say what the unit asked for, what was decided, and what was said by telephone."""
     lines = [(d.as_of, f"{s.at(d.as_of)}　决定{d.id}：{_decided(d)}，理由：{d.grounds}") for d in _decisions(s)]
     lines += [(r.asked_at, _request(s, r)) for r in _requests(s)]
-    lines += [(c.called_at, f"{s.at(c.called_at)}　电话（{c.actor}）：{c.said}") for c in _calls(s)]
+    lines += [(c.called_at, f"{s.at(c.called_at)}　电话，{_who(c.actor)}：{c.said}") for c in _calls(s)]
     return Part(heading="申请、决定和电话", lines=tuple(line for _, line in sorted(lines, key=lambda p: p[0])))
 
 
@@ -338,4 +344,5 @@ def _to(s: Subject, one: Coming) -> str:
     if contact is None:
         return f"{name}没有可用的联系地址，需电话联系（muster calls {s.row.key}）"
     role = wording.ROLE.get(contact.role, "")
-    return f"致{name}{role}{contact.name} {contact.address}"
+    whom = f"{name}　{role}" if name else role
+    return f"致{whom}{contact.name} {contact.address}"

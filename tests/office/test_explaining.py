@@ -53,7 +53,7 @@ def test_a_unit_with_nothing_reads_why_it_is_late_what_was_sent_and_what_comes(d
         "5月29日 09:00　截止当日提醒",  # Friday stands for Friday and for the Sunday
         "6月1日 09:00　逾期第1个工作日提醒：时间已到还没有写，下一次提醒节点运行时补上",
         "6月2日 09:00　第1级催办，致负责人 lead@bureau.example",
-        "6月4日 09:00　第2级催办，致区安委会办公室办公室负责人 lead@office.example",
+        "6月4日 09:00　第2级催办，致区安委会办公室　办公室负责人 lead@office.example",
         "7月10日 17:00活动结束，此后不再催办。",
     ):
         assert said in text, (said, text)
@@ -68,7 +68,7 @@ def test_a_returned_version_reads_when_it_is_owed_again_and_that_lateness_stays(
     for said in (
         "退回待补正",
         "第1次：5月30日 09:00收到（邮件），表.xlsx，退回待补正",
-        "staff:chen退回更正，截止时间改为6月4日（星期四）24时前",
+        "办公室（chen）退回更正，截止时间改为6月4日（星期四）24时前",
         "缺责任人",
         "退回不改变是否按时：仍以退回前的5月31日（星期日）24时前为准。",
         "6月4日 09:00　截止当日提醒",
@@ -93,11 +93,11 @@ def test_an_extended_unit_reads_who_moved_the_date_and_what_fell_with_it(desk: D
     text = told(desk, local(5, 30, 10))
     for said in (
         "通知要求5月31日（星期日）24时前报送",
-        "staff:chen同意延期，截止时间改为6月4日（星期四）24时前，理由：情况属实",
+        "办公室（chen）同意延期，截止时间改为6月4日（星期四）24时前，理由：情况属实",
         "截止当日提醒（按当时的截止时间5月31日（星期日）24时前）",
         "发出前已去掉此项",
         f"申请{request}：申请延期至2020-06-04，理由：负责同志出差；已由决定1答复",
-        "电话（staff:chen）：王芳称下周四报送",
+        "电话，办公室（chen）：王芳称下周四报送",
         "6月2日 09:00　截止前2天提醒",
     ):
         assert said in text, (said, text)
