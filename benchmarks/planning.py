@@ -22,9 +22,10 @@ from sqlalchemy import text
 from benchmarks.staging import ACT, KEY, Copies, campaign_of, is_quick, launched, median, premises_of
 from ledger.acts import Act
 from ledger.engine import Ledger
-from ledger.outbox import HEAD, Place, plan_messages
+from ledger.outbox import HEAD, Place
 from mail.smtp import SmtpServer
-from office.planning import _message, decide, plan_step
+from office.ladder import send_rungs
+from office.planning import decide, plan_step
 from office.rulebook import open_book
 from rules.timetable import StepKind
 from settings import HOUSE
@@ -120,7 +121,7 @@ def object_by_object(copies: Copies) -> tuple[float, float]:
         row, book = open_book(session, KEY)
         found = decide(session, row, book, StepKind.REMIND, REMIND, replay=False)
         decided = time.perf_counter() - started
-        plan_messages(session, REMIND, row.id, house.mail_domain, map(_message, found.notices))
+        send_rungs(session, house, REMIND, row, found.notices)
     seconds = time.perf_counter() - started
     house.ledger.close()
     return decided, seconds

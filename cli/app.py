@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
-from cli import campaigns, delivery, explain, incoming, mails, papers, portal, review, staff, wishes
+from cli import campaigns, delivery, explain, incoming, ladder, mails, papers, portal, review, staff, wishes
 from cli.desk import Refused
 from cli.mistakes import in_plain_words
 from cli.showing import complain
@@ -42,6 +42,9 @@ for command in (
     incoming.assign,
     incoming.answer,
     incoming.dismiss,
+    ladder.approvals,
+    ladder.approve,
+    ladder.decline,
     review.findings,
     review.confirm,
     review.accept,

@@ -108,7 +108,10 @@ def board(campaign: str) -> None:
             row.code,
             row.name,
             row.category,
-            *(cell_text(row.cells.get(key, []), wording.STANDING, found.nil) for key, _ in found.deliverables),
+            *(
+                cell_text(row.cells.get(key, []), wording.STANDING, found.nil, found.promised)
+                for key, _ in found.deliverables
+            ),
         )
         for row in found.rows
     ]

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from definition.faults import Fault
+from definition.faults import Fault, Gravity
 from definition.models import Audience, Campaign, Deliverable, DeliverableKind, Reminders
 from definition.roster import OFFICE, Unit
 from definition.yaml_source import Source
@@ -15,6 +15,7 @@ from rules.deadlines import recurring
 NOTICES = (
     "launch",
     "reminder",
+    "reminder_responsible",
     "receipt",
     "returned",
     "acknowledged",
@@ -50,6 +51,36 @@ def check_units(campaign: Campaign, units: Sequence[Unit], file: str) -> Iterato
             )
         elif _circles(unit, by_code):
             yield fault(unit, f"{unit.code}: its superiors go round in a circle", f"let one of them end at {OFFICE}")
+    yield from _departments(campaign, units, by_code, file)
+
+
+def _departments(campaign: Campaign, units: Sequence[Unit], by_code: Mapping[str, Unit], file: str) -> Iterator[Fault]:
+    """Yield departments that do not exist, and units without one where a rung of the ladder is for them."""
+    for category, code in campaign.departments.items():
+        if category not in campaign.categories or (code != OFFICE and code not in by_code):
+            yield Fault(
+                file="campaign.yaml",
+                line=None,
+                problem=f"departments: {category} → {code}: there is no such category or unit",
+                remedy=f"name a category of the campaign, and a unit's code or {OFFICE}",
+            )
+    asked = any(rung.audience is Audience.DEPARTMENT for rung in campaign.timetable.escalation)
+    for unit in units:
+        if unit.industry and unit.industry != OFFICE and unit.industry not in by_code:
+            yield Fault(
+                file=file,
+                line=unit.line,
+                problem=f"{unit.code}: industry department {unit.industry!r} does not exist",
+                remedy=f"give a unit's code or {OFFICE}",
+            )
+        elif asked and not unit.industry and unit.category not in campaign.departments:
+            yield Fault(
+                file=file,
+                line=unit.line,
+                problem=f"{unit.code} {unit.name} has no industry department: the ladder passes that rung over for it",
+                remedy="fill in the column industry, or name one for its category under `departments:`",
+                gravity=Gravity.WARNING,
+            )
 
 
 def _circles(unit: Unit, by_code: Mapping[str, Unit]) -> bool:
@@ -165,9 +196,29 @@ def _reminders(
                 f"{item.key}: a reminder {offset} days before its deadline falls before the circular's date",
                 "remind later, or give the deliverable reminders of its own",
             )
+    for offset in policy.before_working:
+        if offset < 1 and not said_of_another:
+            yield _at(source, *path)(
+                f"{item.key}: a “before_working” reminder of {offset} days", "count working days from 1"
+            )
+    if (
+        policy.responsible is not None
+        and not said_of_another
+        and policy.responsible.from_ not in _reminder_keys(policy)
+    ):
+        yield _at(source, *path)(
+            f"{item.key}: the responsible person is to hear from {policy.responsible.from_!r} on, which is no reminder",
+            f"name one of {'、'.join(_reminder_keys(policy)) or 'the reminders'}",
+        )
     for offset in policy.after:
         if offset < 1 and not said_of_another:
             yield _at(source, *path)(f"{item.key}: an “after” reminder of {offset} days", "count working days from 1")
+
+
+def _reminder_keys(policy: Reminders) -> list[str]:
+    """Return the reminders of a policy by the names that they bear in the ledger."""
+    keys = [f"{name}:{n}" for name in ("before", "before_working", "after") for n in getattr(policy, name)]
+    return [*keys, *(["on"] if policy.on_due_day else [])]
 
 
 def _twice(campaign: Campaign, source: Source) -> Iterator[Fault]:
@@ -178,20 +229,48 @@ def _twice(campaign: Campaign, source: Source) -> Iterator[Fault]:
         seen.add(item.key)
 
 
+# Who may be told by which notice; the order is how far up an audience stands.
+TOLD_BY = {
+    Audience.UNIT: (0, "escalation"),
+    Audience.SUPERIOR: (1, "escalation_digest"),
+    Audience.DEPARTMENT: (1, "escalation_digest"),
+    Audience.OFFICE: (2, "escalation_digest"),
+    Audience.CAMPAIGN: (3, "escalation_bulletin"),
+}
+ALWAYS_THERE = frozenset({Audience.OFFICE, Audience.CAMPAIGN})
+
+
 def _ladder(campaign: Campaign, source: Source) -> Iterator[Fault]:
     ladder = campaign.timetable.escalation
-    last = 0
+    last, height = 0, 0
     for number, rung in enumerate(ladder):
+        at = _at(source, "timetable", "escalation", number)
+        standing, notice = TOLD_BY[rung.audience]
         if rung.after <= last:
-            yield _at(source, "timetable", "escalation", number)(
+            yield at(
                 f"rung {number + 1} comes {rung.after} working days after due, not later than the rung before",
                 "let each rung come later than the one before",
             )
-        last = rung.after
-    if not ladder or ladder[-1].audience is not Audience.OFFICE:
+        if standing < height:
+            yield at(
+                f"rung {number + 1} goes back down to {rung.audience}",
+                "let the ladder rise: unit, superior or department, office, campaign",
+            )
+        if rung.notice != notice:
+            yield at(
+                f"rung {number + 1}: the notice {rung.notice!r} does not speak to {rung.audience}",
+                f"let it be {notice}",
+            )
+        if rung.acknowledge and rung.audience in ALWAYS_THERE:
+            yield at(
+                f"rung {number + 1}: nobody of {rung.audience} has anything to promise",
+                "ask for an acknowledgement of unit, superior or department only",
+            )
+        last, height = rung.after, max(height, standing)
+    if not ladder or ladder[-1].audience not in ALWAYS_THERE:
         yield _at(source, "timetable", "escalation")(
             "the ladder ends at nobody of the office: a silent unit would be forgotten",
-            "let its last rung have audience: office",
+            "let its last rung have audience: office or campaign, which always exist",
         )
 
 

@@ -34,6 +34,11 @@ def _local(value: object) -> object:
     return value
 
 
+def _on(value: object) -> object:
+    """Read the name of the reminder on the day itself: to YAML, on is a word for true."""
+    return "on" if value is True else value
+
+
 Due = Annotated[date | datetime, BeforeValidator(_due)]
 LocalMoment = Annotated[datetime, BeforeValidator(_local)]
 
@@ -100,10 +105,21 @@ class OwedBy(Part):
         return {"everyone": True} if value == "all" else value
 
 
+class ToResponsible(Part):
+    """From which reminder on the responsible person is written to: besides the liaison, or instead of it."""
+
+    from_: Annotated[str, BeforeValidator(_on)] = Field(
+        alias="from", pattern=r"^(on|(before|before_working|after):[1-9][0-9]*)$"
+    )
+    instead: bool = False
+
+
 class Reminders(Part):
-    """When units are reminded: calendar days before, on the day, working days after; not soon after a return."""
+    """When units are reminded: days or working days before, on the day, working days after; not soon after a return."""
 
     before: tuple[int, ...] = ()
+    before_working: tuple[int, ...] = ()
+    responsible: ToResponsible | None = None
     on_due_day: bool = False
     after: tuple[int, ...] = ()
     after_return_hours: int = Field(default=24, ge=0, le=240)
@@ -132,17 +148,26 @@ class Deliverable(Part):
 class Audience(StrEnum):
     """Who hears of a silent unit."""
 
-    UNIT = "unit"
-    SUPERIOR = "superior"
-    OFFICE = "office"
+    UNIT = "unit"  # its responsible person
+    SUPERIOR = "superior"  # 主管单位
+    DEPARTMENT = "department"  # 行业主管部门
+    OFFICE = "office"  # the office's lead
+    CAMPAIGN = "campaign"  # everybody: 通报
 
 
 class Rung(Part):
-    """A level of the escalation ladder: working days after due, audience, notice."""
+    """A level of the escalation ladder: working days after due, audience, notice.
 
+    ``acknowledge``: the mail asks for a date by which the material will come, and the rungs above wait for it.
+    ``approval``: it goes out only when staff agree.
+    """
+
+    name: str = Field(default="", max_length=20)
     after: int = Field(ge=1)
     audience: Audience
     notice: str
+    acknowledge: bool = False
+    approval: bool = False
 
 
 class Timetable(Part):
@@ -233,6 +258,7 @@ class Campaign(Part):
     contact: ContactPoint
     categories: tuple[str, ...] = Field(min_length=1)
     roster: str
+    departments: dict[str, str] = Field(default_factory=dict)  # by category, the code of the unit that answers for it
     office: Office
     deliverables: tuple[Deliverable, ...] = Field(min_length=1)
     timetable: Timetable

@@ -43,6 +43,7 @@ class Unit:
     category: str
     superior: str
     contacts: tuple[RosterContact, ...] = ()
+    industry: str = ""  # the code of the department of its trade
     line: int = 0
 
 
@@ -52,6 +53,7 @@ COLUMNS = {
     "category": ("category", "类别", "单位类别"),
     "superior": ("superior", "主管单位", "主管单位代码", "上级单位"),
 }
+INDUSTRY = ("industry", "行业主管部门", "行业主管部门代码")
 CONTACT_WORDS = {ContactRole.LIAISON: "联络员", ContactRole.DUTY: "值班", ContactRole.RESPONSIBLE: "负责人"}
 CONTACT_FIELDS = {"name": ("姓名", ""), "email": ("邮箱", "电子邮箱"), "phone": ("电话", "手机")}
 
@@ -87,6 +89,8 @@ def _key(title: str) -> str:
     for key, titles in COLUMNS.items():
         if bare in titles:
             return key
+    if bare in INDUSTRY:
+        return "industry"
     for role, word in CONTACT_WORDS.items():
         for part, words in CONTACT_FIELDS.items():
             if bare == f"{role}_{part}" or bare in (f"{word}{w}" for w in words):
@@ -111,6 +115,7 @@ def _unit(values: Mapping[str, str], line: int) -> Unit:
         category=values["category"],
         superior=values["superior"],
         contacts=contacts,
+        industry=values.get("industry", ""),
         line=line,
     )
 

@@ -4,14 +4,14 @@ import csv
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from definition.loading import load_campaign
-from definition.roster import OFFICE, ContactRole, Unit
+from definition.roster import INDUSTRY, OFFICE, ContactRole, Unit
 from office.launching import find_folder
 from office.rulebook import Rulebook
 from rehearsal.post_office import LOOPBACK
@@ -51,7 +51,7 @@ def set_stage(campaign: str, *, units: int | None, seed: int, out: Path) -> Stag
     source = find_folder(campaigns, campaign)
     loaded = load_campaign(source, calendars=campaigns / "calendar", notices=templates / "email")
     roster = choose_units(loaded.units, units or len(loaded.units))
-    newcomer = _newcomer(roster)
+    newcomer = _newcomer(roster, set(loaded.campaign.departments.values()))
     first = [u for u in roster if u is not newcomer]
     key = loaded.campaign.key
     stage_campaigns = out / "campaigns"
@@ -102,11 +102,18 @@ def _environment(out: Path, campaigns: Path, port: int) -> dict[str, str]:
 
 
 def choose_units(units: Sequence[Unit], count: int) -> list[Unit]:
-    """Return the first units of a roster, or more of the same kind; superiors that are left out become the office."""
+    """Return the first units of a roster, or more of the same kind; whoever is above them and left out is the office."""
     chosen = list(units[:count])
     chosen += [_double(units[number % len(units)], number) for number in range(len(chosen), count)]
     codes = {u.code for u in chosen}
-    return [u if u.superior in codes else replace(u, superior=OFFICE) for u in chosen]
+    return [
+        replace(
+            u,
+            superior=u.superior if u.superior in codes else OFFICE,
+            industry=u.industry if u.industry in codes or not u.industry else OFFICE,
+        )
+        for u in chosen
+    ]
 
 
 def _double(unit: Unit, number: int) -> Unit:
@@ -118,9 +125,9 @@ def _double(unit: Unit, number: int) -> Unit:
     return replace(unit, code=code, name=f"{unit.name}（{number + 1}）", contacts=contacts)
 
 
-def _newcomer(units: Sequence[Unit]) -> Unit | None:
-    """Return the unit that joins later: the last one that nobody has as superior."""
-    superiors = {u.superior for u in units}
+def _newcomer(units: Sequence[Unit], departments: Collection[str] = ()) -> Unit | None:
+    """Return the unit that joins later: the last one that nobody has as superior or department."""
+    superiors = {u.superior for u in units} | {u.industry for u in units} | set(departments)
     free = [u for u in units if u.code not in superiors and len(u.contacts) > 0]
     return free[-1] if len(units) >= ENOUGH_FOR_A_NEWCOMER and free else None
 
@@ -137,11 +144,11 @@ def _write_roster(path: Path, units: Sequence[Unit]) -> None:
     parts = ("name", "email", "phone")
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*COLUMNS, *(f"{role}_{part}" for role in ContactRole for part in parts)])
+        writer.writerow([*COLUMNS, INDUSTRY[0], *(f"{role}_{part}" for role in ContactRole for part in parts)])
         for unit in units:
             by_role = {c.role: (c.name, c.address, c.phone) for c in unit.contacts}
             cells = [cell for role in ContactRole for cell in by_role.get(role, ("", "", ""))]
-            writer.writerow([unit.code, unit.name, unit.category, unit.superior, *cells])
+            writer.writerow([unit.code, unit.name, unit.category, unit.superior, unit.industry, *cells])
 
 
 def default_out(seed: int) -> Path:

@@ -11,7 +11,9 @@ from definition.models import DeliverableKind
 from deployments.stage import JOINS_AFTER_DAYS, Stage
 from flows.running import run_step
 from ledger.acts import Act
+from ledger.ladder import open_approvals
 from office.accounts import Accounts, accounts_of
+from office.approvals import approve
 from office.destination import IncomingFile
 from office.handin import hand_in_on_behalf
 from office.launching import join_unit
@@ -109,7 +111,7 @@ def _joins_at(stage: Stage) -> datetime:
 
 
 def _let_the_world_act(stage: Stage, moment: datetime) -> None:
-    """Move the world, then do what staff would have done meanwhile: note calls, enrol the newcomer."""
+    """Move the world, then do what staff would have done meanwhile: note calls, agree to rungs, enrol the newcomer."""
     stage.world.advance_to(moment)
     house = premises()
     act = Act.now(OPERATOR, moment)
@@ -127,6 +129,9 @@ def _let_the_world_act(stage: Stage, moment: datetime) -> None:
                 received_at=call.at,
                 grounds="单位来电报送，由值班人员代为录入",
             )
+    with house.ledger.writing() as session:
+        for waiting in open_approvals(session):
+            approve(session, house, act, waiting.occasion, grounds="名单已核对，同意发出", campaign=stage.key)
     if stage.newcomer is not None and moment == _joins_at(stage):
         with house.ledger.writing() as session:
             join_unit(session, act, stage.key, stage.newcomer, "新设单位，自本日起参加活动")

@@ -41,13 +41,14 @@ class NewContact:
 
 @dataclass(frozen=True, kw_only=True)
 class NewParty:
-    """A party to be recorded; ``superior`` is the code of another party of the campaign."""
+    """A party to be recorded; ``superior`` and ``department`` are codes of other parties of the campaign."""
 
     code: str
     name: str
     kind: PartyKind = PartyKind.UNIT
     category: str = ""
     superior: str | None = None
+    department: str | None = None
     contacts: tuple[NewContact, ...] = ()
 
 
@@ -132,6 +133,8 @@ def record_parties(session: Session, act: Act, campaign_id: int, parties: Iterab
     for party in fresh:
         if party.superior is not None:
             rows[party.code].superior_id = rows[party.superior].id
+        if party.department is not None:
+            rows[party.code].department_id = rows[party.department].id
         session.add_all(
             ContactRow(
                 party_id=rows[party.code].id,

@@ -64,5 +64,9 @@ class UnknownPaper(LedgerError):  # noqa: N818
     """There is no such paper."""
 
 
+class UnknownApproval(LedgerError):  # noqa: N818
+    """Nothing waits for consent on that occasion."""
+
+
 class TakenOver(LedgerError):  # noqa: N818
     """A sender's lease ran out, and others have judged what it had."""

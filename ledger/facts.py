@@ -9,14 +9,17 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, String, case, cast, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from ledger.requests import EXTENSION, REFUSED
 from ledger.tables import (
     ContactRow,
     DecisionRow,
     DeliverableRow,
+    DraftRow,
     ItemRow,
     MessageRow,
     ObligationRow,
     PartyRow,
+    RequestRow,
     SubmissionRow,
 )
 from ledger.tables.base import table_of
@@ -27,6 +30,7 @@ from rules.obligations import RANK, Obligation, SubmissionState, Version
 _obligations, _submissions = table_of(ObligationRow), table_of(SubmissionRow)
 _parties, _deliverables = table_of(PartyRow), table_of(DeliverableRow)
 _messages, _items = table_of(MessageRow), table_of(ItemRow)
+_drafts = table_of(DraftRow)
 
 RETURNED_BY_STAFF, EXTENDED, REOPENED = "returned", "extended", "reopened"  # decisions that move a due instant
 MOVES_DUE = (RETURNED_BY_STAFF, EXTENDED, REOPENED)
@@ -58,6 +62,7 @@ def load_obligations(
             _obligations.c.id,
             _obligations.c.party_id,
             _parties.c.superior_id,
+            _parties.c.department_id,
             _parties.c.category,
             _deliverables.c.key,
             _obligations.c.occurrence,
@@ -87,9 +92,11 @@ def load_obligations(
             exempt_at is not None and (known_at is None or exempt_at <= known_at),
             left_at if known_at is None or (left_at is not None and left_at <= known_at) else None,
             moved.get(id_, UNMOVED).first_due,
+            department_id,
         )
         for (
-            id_, party_id, superior_id, category, deliverable, occurrence, due, chase_from, exempt_at, left_at,
+            id_, party_id, superior_id, department_id, category, deliverable, occurrence,
+            due, chase_from, exempt_at, left_at,
         ) in session.connection().execute(query).all()
     ]  # fmt: skip
 
@@ -183,7 +190,18 @@ def look_alike(session: Session, message_ids: Collection[int]) -> dict[int, str]
     owed = _obligations.c.exempt_at.is_(None) & _parties.c.left_at.is_(None) & (handed_in < 1)
     same_due = func.coalesce(_obligations.c.due_at == _items.c.due_at, _obligations.c.due_at.is_(None))
     named = case((_items.c.id.is_(None), UNNAMED), (owed & same_due, NAMED), else_=DEAD)
+    has_draft = select(_drafts.c.id).where(_drafts.c.obligation_id == _obligations.c.id).exists()
+    last_asked = (
+        select(func.max(RequestRow.id)).where(RequestRow.obligation_id.is_not(None), RequestRow.kind == EXTENSION)
+    ).group_by(RequestRow.obligation_id)
+    was_refused = _obligations.c.id.in_(
+        select(RequestRow.obligation_id)
+        .join(DecisionRow, DecisionRow.id == RequestRow.decision_id)
+        .where(RequestRow.id.in_(last_asked), DecisionRow.kind == REFUSED)
+    )
     facts = (
+        case((has_draft, "w"), else_=""),
+        case((was_refused, "r"), else_=""),
         cast(_obligations.c.deliverable_id, String),
         _obligations.c.occurrence,
         func.coalesce(cast(_obligations.c.due_at, String), ""),
@@ -238,6 +256,16 @@ def mailed_on(session: Session, campaign_id: int, occasion_like: str) -> set[tup
         MessageRow.state.not_in(("superseded", "expired")),
     )
     return {(party, occasion) for party, occasion in session.execute(query)}
+
+
+def notices_on(session: Session, campaign_id: int, occasion_like: str) -> set[tuple[int, str]]:
+    """Return the (party, notice) pairs of messages that stand, for occasions matching an SQL pattern."""
+    query = select(MessageRow.party_id, MessageRow.notice).where(
+        MessageRow.campaign_id == campaign_id,
+        MessageRow.occasion.like(occasion_like),
+        MessageRow.state.not_in(("superseded", "expired")),
+    )
+    return {(party, notice) for party, notice in session.execute(query)}
 
 
 def mails_by_occasion(session: Session, campaign_id: int) -> dict[str, int]:

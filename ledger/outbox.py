@@ -27,6 +27,8 @@ CLASS_OF = {
     "closing": MailClass.BULK,
     "circulation": MailClass.BULK,
     "reminder": MailClass.CHASE,
+    "reminder_responsible": MailClass.CHASE,
+    "escalation_bulletin": MailClass.BULK,
     "escalation": MailClass.CHASE,
     "escalation_digest": MailClass.CHASE,
     "supervision_order": MailClass.CHASE,
@@ -46,6 +48,7 @@ PRIORITY_OF = {
     "supervision_order": 28,
     "escalation": 30,
     "escalation_digest": 30,
+    "reminder_responsible": 38,
     "reminder": 40,
 }
 BULK_PRIORITY = 50
@@ -258,14 +261,16 @@ def count_waiting(session: Session, campaign_id: int, act: Act) -> int:
     return session.scalars(query).one()
 
 
-def items_of(session: Session, message_ids: Collection[int]) -> dict[int, list[Item]]:
-    """Return the items that stand of several messages, by message."""
+def items_of(session: Session, message_ids: Collection[int], *, dropped_too: bool = False) -> dict[int, list[Item]]:
+    """Return the items that stand of several messages, by message; with ``dropped_too`` all that they ever had."""
     found: dict[int, list[Item]] = {id_: [] for id_ in message_ids}
     query = (
         select(*(_items.c[name] for name in Item._fields))
-        .where(_items.c.message_id.in_(message_ids), ~_items.c.gone)
+        .where(_items.c.message_id.in_(message_ids))
         .order_by(_items.c.id)
     )
+    if not dropped_too:
+        query = query.where(~_items.c.gone)
     for row in session.connection().execute(query).all():
         found[row[1]].append(Item._make(row))
     return found

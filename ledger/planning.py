@@ -35,8 +35,9 @@ from ledger.campaigns import deliverable_ids, written
 from ledger.outbox import BULK_PRIORITY, PRIORITY_OF, class_of
 from ledger.tables import ItemRow, MessageRow, MessageState, ObligationRow, PartyRow, SubmissionRow
 from ledger.tables.base import Instant, table_of
-from rules.notices import ReminderClass, Skip
+from rules.notices import REMINDER_OF, ReminderClass, Skip
 from rules.obligations import SubmissionState
+from rules.timetable import Reader
 
 LAUNCH = "launch"
 STANDS = "state NOT IN ('superseded', 'expired')"  # to the letter as in the partial unique index
@@ -96,9 +97,20 @@ def due_instants(session: Session, campaign_id: int) -> list[tuple[str, datetime
 
 
 def plan_reminders(
-    session: Session, act: Act, campaign_id: int, domain: str, *, occasion: str, classes: Sequence[ReminderClass]
+    session: Session,
+    act: Act,
+    campaign_id: int,
+    domain: str,
+    *,
+    occasion: str,
+    classes: Sequence[ReminderClass],
+    reader: Reader = Reader.LIAISON,
 ) -> PlannedSet:
-    """Plan one reminder for every party that owes something a class says is due; in the caller's transaction."""
+    """Plan one reminder for every party that owes something a class says is due; in the caller's transaction.
+
+    What has no class is counted among the liaison's reasons only: others have reminders of some deliverables.
+    """
+    notice = REMINDER_OF[reader]
     _open_tables(session)
     ids = deliverable_ids(session, campaign_id)
     rows = [
@@ -118,7 +130,7 @@ def plan_reminders(
         session.connection().execute(insert(_classes), rows)
     mailed = select(_messages.c.party_id).where(
         _messages.c.campaign_id == campaign_id,
-        _messages.c.notice == "reminder",
+        _messages.c.notice == notice,
         _messages.c.occasion == occasion,
         text(STANDS),
     )
@@ -156,12 +168,14 @@ def plan_reminders(
             verdict,
         )
         .select_from(
-            _obligations.join(_parties, _parties.c.id == _obligations.c.party_id).join(_classes, same, isouter=True)
+            _obligations.join(_parties, _parties.c.id == _obligations.c.party_id).join(
+                _classes, same, isouter=reader is Reader.LIAISON
+            )
         )
         .where(_obligations.c.campaign_id == campaign_id)
     )
     session.execute(insert(_verdicts).from_select(list(_verdicts.c.keys()), query))
-    return _write(session, act, campaign_id, domain, notice="reminder", occasion=occasion)
+    return _write(session, act, campaign_id, domain, notice=notice, occasion=occasion)
 
 
 def plan_launch(session: Session, act: Act, campaign_id: int, domain: str) -> PlannedSet:

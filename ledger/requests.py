@@ -7,6 +7,7 @@ from ledger.errors import UnknownRequest
 from ledger.tables import RequestRow
 
 EXTENSION, CONTACT = "extension", "contact"  # kinds
+REFUSED = "request_refused"  # the kind of the decision
 
 
 def find_request(session: Session, request_id: int) -> RequestRow:

@@ -9,8 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger.acts import Act
-from ledger.campaigns import office_of
+from ledger.campaigns import contacts_of, office_of
 from ledger.facts import mailed_on
+from ledger.ladder import open_approvals, parties_owing, shown_in
 from ledger.outbox import NewMessage, plan_messages
 from ledger.tables import CampaignRow, MessageRow, MessageState
 from office import wording
@@ -18,10 +19,11 @@ from office.contacts import contact_troubles
 from office.digest import plan_digest
 from office.letters import Alert
 from office.premises import Premises
-from office.rulebook import open_book
+from office.rulebook import open_book, rulebook_of
 
 SHOWN = 40
-CONTACTS, DESK = "contacts", "desk"  # topics; of a stopped lane: lane:<name>
+CONTACTS, DESK, APPROVALS = "contacts", "desk", "approvals"  # topics; of a stopped lane: lane:<name>
+READERS = {APPROVALS: "approver"}  # the role of the office to whom a topic goes, where it is not the operators
 
 
 def alert_staff(session: Session, premises: Premises, act: Act, campaign: str, topic: str, *, said: str = "") -> bool:
@@ -42,6 +44,9 @@ def alert_staff(session: Session, premises: Premises, act: Act, campaign: str, t
     day = _first_day_without(session, row.id, topic, today)
     occasion = f"alert:{topic}:{day.isoformat()}"
     detail: dict[str, Any] = {"topic": topic, "said": said[:500]}
+    reader = next((c for c in contacts_of(session, office.id) if c.role == READERS.get(topic)), None)
+    if reader is not None:
+        detail["contact"] = reader.id
     new = NewMessage(party_id=office.id, notice="alert", occasion=occasion, detail=detail)
     [planned] = plan_messages(session, act, row.id, premises.mail_domain, [new])
     if day > today:
@@ -75,6 +80,8 @@ def alert_lines(session: Session, campaign: CampaignRow, detail: Mapping[str, An
             lines=(wording.ANSWERED.format(said=detail.get("said", "")),),
             remedy=wording.ALERT_REMEDY["lane"].format(lane=lane),
         )
+    if topic == APPROVALS:
+        return _approvals(session, campaign)
     troubles = contact_troubles(session, campaign.id)
     lines = [
         f"{t.code} {t.name}：{wording.TROUBLE[t.trouble]}"
@@ -88,4 +95,23 @@ def alert_lines(session: Session, campaign: CampaignRow, detail: Mapping[str, An
         headline=wording.ALERT["contacts"].format(count=len(troubles)),
         lines=(*lines[:SHOWN], *more),
         remedy=wording.ALERT_REMEDY["contacts"],
+    )
+
+
+def _approvals(session: Session, campaign: CampaignRow) -> Alert:
+    """Return the rungs that wait for staff's consent, and how many units each would name."""
+    rungs = {r.key: r.name or f"第{r.number}级" for r in rulebook_of(campaign).ladder}
+    waiting = open_approvals(session, campaign.id)
+    return Alert(
+        headline=wording.ALERT["approvals"].format(count=len(waiting)),
+        lines=tuple(
+            wording.CONSENT.format(
+                rung=rungs[one.rung],
+                units=len(set(parties_owing(session, (obligation for _, obligation, _ in shown_in(one))).values())),
+                items=len(one.shown),
+                occasion=one.occasion,
+            )
+            for one in waiting
+        ),
+        remedy=wording.ALERT_REMEDY["approvals"],
     )

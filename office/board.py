@@ -1,18 +1,24 @@
 """The completeness board: units × deliverables, and the rates by category."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from ledger.facts import load_obligations, party_names
+from ledger.ladder import promises
 from ledger.tables import PartyKind
 from office.nil import nil_versions
-from office.rulebook import open_book
+from office.rulebook import Rulebook, open_book
 from office.wording import NIL
-from rules.obligations import Obligation, Standing, counting_version, is_on_time, standing
+from rules.deadlines import stated
+from rules.obligations import Obligation, Standing, counting_version, is_on_time, is_owed, standing
 from rules.rates import Totals, totals
+
+NOTHING: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +47,7 @@ class Board:
     rows: tuple[BoardRow, ...]
     by_category: tuple[tuple[str, Totals], ...]
     nil: frozenset[int] = frozenset()  # the obligations whose counting version is a nil return
+    promised: Mapping[int, str] = field(default_factory=dict)  # by obligation, the day by which it is promised
 
     @property
     def totals(self) -> Totals:
@@ -72,7 +79,19 @@ def board(session: Session, campaign: str) -> Board:
             for category in book.campaign.categories
         ),
         nil=_nil(session, row.id, obligations),
+        promised=_promised(session, row.id, book, obligations),
     )
+
+
+def _promised(session: Session, campaign_id: int, book: Rulebook, obligations: Sequence[Obligation]) -> dict[int, str]:
+    """Return the latest day that anybody promised for what is still owed."""
+    until: dict[int, datetime] = {}
+    current = {(ob.id, ob.due) for ob in obligations if is_owed(ob)}
+    for (obligation, _, due), end in promises(session, campaign_id).items():
+        if (obligation, due) in current:
+            until[obligation] = max(end, until.get(obligation, end))
+    days = {id_: stated(end, book.zone).day for id_, end in until.items()}
+    return {id_: f"{day.month}月{day.day}日" for id_, day in days.items()}
 
 
 def _nil(session: Session, campaign_id: int, obligations: Sequence[Obligation]) -> frozenset[int]:
@@ -87,7 +106,12 @@ def overall(session: Session, campaign: str) -> tuple[str, ZoneInfo, Totals]:
     return book.campaign.title, book.zone, totals(load_obligations(session, row.id))
 
 
-def cell_text(obligations: Sequence[Obligation], words: dict[str, str], nil: frozenset[int] = frozenset()) -> str:
+def cell_text(
+    obligations: Sequence[Obligation],
+    words: dict[str, str],
+    nil: frozenset[int] = frozenset(),
+    promised: Mapping[int, str] = NOTHING,
+) -> str:
     """Return one cell of the board: 已报, 未报, 已报（迟） …; of a series, how many of how many."""
     if not obligations:
         return "—"
@@ -96,4 +120,5 @@ def cell_text(obligations: Sequence[Obligation], words: dict[str, str], nil: fro
         return f"{done}/{len(obligations)}"
     late = "（迟）" if is_on_time(obligations[0]) is False else ""
     what = NIL if obligations[0].id in nil else words[standing(obligations[0])]
-    return what + late
+    day = promised.get(obligations[0].id)
+    return what + late + (f"（承诺{day}）" if day else "")

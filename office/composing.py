@@ -18,6 +18,7 @@ from office import wording
 from office.alerts import alert_lines
 from office.decided import told_of
 from office.digest import waiting_list
+from office.ladder import BULLETIN, LIST_OF
 from office.letters import (
     CampaignLines,
     ContactLines,
@@ -32,16 +33,23 @@ from office.links import has_page, portal_link
 from office.premises import Premises
 from office.rulebook import Rulebook, rulebook_of
 from office.skeletons import Composed, Kept
+from office.spoken import last_reached, notes_of, pages_to_acknowledge
 from rules.obligations import Obligation, is_owed, standing
 from rules.rates import Totals, totals
+from rules.timetable import Audience
 
-CHASES = frozenset({"reminder", "escalation", "escalation_digest", "supervision_order"})
-SAME_FOR_MANY = frozenset({"launch", "reminder", "escalation", "closing"})
-SPEAK_OF_OTHERS = frozenset({"escalation_digest"})  # notices that name obligations of parties they do not go to
+CHASES = frozenset(
+    {"reminder", "reminder_responsible", "escalation", "escalation_digest", "supervision_order", BULLETIN}
+)
+SAME_FOR_MANY = frozenset({"launch", "reminder", "reminder_responsible", "escalation", "closing"})
+SPEAK_OF_OTHERS = frozenset(
+    {"escalation_digest", BULLETIN}
+)  # notices that name obligations of parties they do not go to
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 WHY = {
     "launch": "您收到本邮件，是因为贵单位在本次活动的报送单位名单中。",
     "reminder": "您收到本邮件，是因为贵单位还有材料没有报送。",
+    "reminder_responsible": "您收到本邮件，是因为您登记为单位负责人，而贵单位还有材料没有报送。",
     "receipt": "您收到本邮件，是因为我们收到了以贵单位名义报送的材料；如非贵单位报送，请立即告知。",
     "returned": "您收到本邮件，是因为我们收到了以贵单位名义报送的材料；如非贵单位报送，请立即告知。",
     "granted": "您收到本邮件，是因为贵单位向办公室提出了申请。",
@@ -51,6 +59,7 @@ WHY = {
     "acknowledged": "您收到本邮件，是因为我们收到了以贵单位名义发来的邮件；如非贵单位发来，请立即告知。",
     "escalation": "您收到本邮件，是因为贵单位逾期未报，且您登记为单位负责人或联系人。",
     "escalation_digest": "您收到本邮件，是因为名单中的单位由贵单位主管或归口联系。",
+    "escalation_bulletin": "您收到本邮件，是因为贵单位参加本次活动。",
     "alert": "您收到本邮件，是因为您登记为本系统的值守人员。",
     "supervision_order": "您收到本邮件，是因为办公室已批准向贵单位发出督办单。",
     "circulation": "您收到本邮件，是因为贵单位在本次活动的单位名单中。",
@@ -82,13 +91,16 @@ class Composer:
         self._act = act
         self._row = campaign
         self._book = rulebook_of(campaign)
-        alike = [m.id for m in messages if m.notice in SAME_FOR_MANY and not m.detail]
+        several = sum(rung.notice == "escalation" for rung in self._book.ladder) > 1  # each has a page of its own
+        same = SAME_FOR_MANY - {"escalation"} if several else SAME_FOR_MANY
+        alike = [m.id for m in messages if m.notice in same and not m.detail]
         keys = look_alike(session, alike) if alike else {}
         self._alike = {m.id: (m.notice, keys[m.id]) for m in messages if DEAD not in keys.get(m.id, DEAD)}
         self._items: dict[int, list[Item]] = {}
         self.obligations: dict[int, Obligation] = {}
         self._of_party: dict[int, list[Obligation]] = {}
         self._parties = party_names(session, campaign.id, {m.party_id for m in messages})
+        self._notes: dict[int, str] = {}
         self._contents: dict[str, bytes] = {}
         self._made: dict[tuple[str, str], tuple[Kept, Sequence[Deliverable]]] = {}
         first = {key: id_ for id_, key in reversed(self._alike.items())}
@@ -96,9 +108,13 @@ class Composer:
 
     def _look_closely(self, messages: Sequence[Waiting]) -> None:
         """Read what some messages name, what their parties owe, and what else they speak of."""
-        self._items |= items_of(self._session, [m.id for m in messages])
+        lists = {m.id: int(m.detail.get(LIST_OF, m.id)) for m in messages}
+        of_others = {list_ for id_, list_ in lists.items() if list_ != id_}  # one that ended still says what it was of
+        found_items = items_of(self._session, [m.id for m in messages])
+        found_lists = items_of(self._session, sorted(of_others), dropped_too=True) if of_others else {}
+        self._items |= {id_: found_items[id_] if id_ == list_ else found_lists[list_] for id_, list_ in lists.items()}
         written_to = {m.party_id for m in messages}
-        named_in = [m.id for m in messages if m.notice in SPEAK_OF_OTHERS]
+        named_in = sorted({lists[m.id] for m in messages if m.notice in SPEAK_OF_OTHERS})
         everybody = any(m.notice == "summary" for m in messages)
         found = load_obligations(
             self._session, self._row.id, party_ids=None if everybody else written_to, named_in=named_in
@@ -107,6 +123,7 @@ class Composer:
         self.obligations |= {ob.id: ob for ob in fresh}
         for ob in fresh:
             self._of_party.setdefault(ob.party_id, []).append(ob)
+        self._notes |= notes_of(self._session, [ob for ob in fresh if is_owed(ob)])
         unknown = self._of_party.keys() - self._parties.keys()
         self._parties |= party_names(self._session, self._row.id, unknown) if unknown else {}
 
@@ -181,6 +198,7 @@ class Composer:
     ) -> LetterContext:
         """Return what a message says, marks standing for what differs per recipient."""
         campaign = self._book.campaign
+        link = mark("link") if self._premises.portal_url and has_page(party) else ""
         told = told_of(self._session, self._premises, self._book, message.occasion)
         return LetterContext(
             notice=message.notice,
@@ -191,20 +209,28 @@ class Composer:
             reply_address=mark("reply"),
             why=WHY[message.notice],
             date_text=wording.moment_text(self._act.as_of, self._book.zone),
-            link=mark("link") if self._premises.portal_url and has_page(party) else "",
+            link=link,
+            acknowledge=pages_to_acknowledge(message.notice, live, self._book.ladder, link),
             items=self._item_lines(party.id, {item.obligation_id for item in live}),
             attachments=tuple(e.file_name for e in enclosures),
             answer=told.answer,
             decision=told.decision,
-            digest=self._digest(live) if message.notice == "escalation_digest" else (),
+            digest=self._digest(live) if message.notice in SPEAK_OF_OTHERS else (),
             tally=self._tally() if message.notice == "summary" else (),
             alert=alert_lines(self._session, self._row, message.detail) if message.notice == "alert" else None,
             waiting=waiting_list(self._session, self._row, self._act.as_of)
             if message.notice == "digest"
             else WaitingList(),
-            rung_text="牵头督促" if party.kind == "office" else "主管",
+            rung_text=self._relation(party, live),
             final=bool(message.detail.get("final", False)),
         )
+
+    def _relation(self, party: Party, live: Sequence[Item]) -> str:
+        """Return what a party is to the units that a digest names."""
+        if party.kind == "office":
+            return "牵头督促"
+        audiences = {rung.audience for item in live for rung in self._book.ladder if rung.key == item.rung}
+        return "行业主管" if audiences == {Audience.DEPARTMENT} else "主管"
 
     def _item_lines(self, party_id: int, asked: set[int]) -> tuple[ItemLine, ...]:
         """Return everything the party owes with its state, most urgent first; of voluntary things one line a kind."""
@@ -227,6 +253,7 @@ class Composer:
             due_text=wording.due_text(ob.due, self._book.zone),
             state_text=wording.STANDING[standing(ob)],
             overdue_text=wording.overdue_text(ob.due, self._act.as_of, self._book.zone) if is_owed(ob) else "",
+            note=self._notes.get(ob.id, ""),
             open=is_owed(ob),
             asked=asked,
         )
@@ -238,6 +265,7 @@ class Composer:
         rows = []
         silent = {self._obligations_of(i).party_id for i in live}
         contacts = contacts_by_party(self._session, silent)
+        reached = last_reached(self._session, silent, self._book.zone)
         for ob in sorted((self._obligations_of(i) for i in live), key=lambda o: (o.party_id, o.id)):
             unit = self._parties[ob.party_id]
             deliverable = self._book.campaign.deliverable(ob.deliverable)
@@ -250,6 +278,7 @@ class Composer:
                     due_text=wording.due_text(ob.due, self._book.zone),
                     overdue_text=wording.overdue_text(ob.due, self._act.as_of, self._book.zone),
                     contact_text=contact_text(contacts[unit.id]),
+                    reached_text=reached.get(unit.id, ""),
                 )
             )
         return tuple(rows)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from ledger.acts import Act
 from ledger.campaigns import SOFT_BOUNCE, contacts_of, office_of
 from ledger.facts import mailed_on
+from ledger.ladder import open_approvals
 from ledger.outbox import NewMessage, ambiguous, plan_messages
 from ledger.papers import papers_of
 from ledger.requests import open_requests
@@ -120,6 +121,7 @@ def _everything(session: Session, row: CampaignRow) -> Iterator[Waiting]:
     yield from _requests(session, row)
     yield from _letters(session, row)
     yield from _papers(session, row)
+    yield from _approvals(session, row)
     yield from _in_doubt(session, row)
     if row.state != CampaignState.CLOSED:  # nobody is written to any more
         yield from _contacts(session, row)
@@ -192,6 +194,15 @@ def _papers(session: Session, row: CampaignRow) -> Iterator[Waiting]:
         what = PAPER[paper.kind] + (f"：{party.code} {party.name}" if party is not None else "")
         command = f"muster papers {row.key}，再用 muster approve-paper {paper.id}"
         yield Waiting(kind="paper", what=what, since=paper.drafted_at, command=command)
+
+
+def _approvals(session: Session, row: CampaignRow) -> Iterator[Waiting]:
+    """Yield the rungs that go out only when staff agree."""
+    rungs = {rung.key: rung.name or f"第{rung.number}级催办" for rung in rulebook_of(row).ladder}
+    for asked in open_approvals(session, row.id):
+        what = f"{rungs.get(asked.rung, asked.rung)}：{len(asked.shown)}项材料"
+        command = f"muster approvals，再用 muster approve {asked.occasion}"
+        yield Waiting(kind="approval", what=what, since=asked.as_of, command=command)
 
 
 def _in_doubt(session: Session, row: CampaignRow) -> Iterator[Waiting]:

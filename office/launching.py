@@ -83,7 +83,7 @@ def launch_campaign(session: Session, premises: Premises, act: Act, loaded: Load
         digest=campaign.digest(),
     )
     record_deliverables(session, act, row.id, ((d.key, d.title, str(d.kind)) for d in campaign.deliverables))
-    parties = record_parties(session, act, row.id, [_office(campaign), *(_party(u) for u in loaded.units)])
+    parties = record_parties(session, act, row.id, [_office(campaign), *(_party(campaign, u) for u in loaded.units)])
     book = Rulebook(campaign)
     owed = [
         _obligation(book, parties[unit.code].id, key, occurrence, chase_from=act.as_of)
@@ -113,7 +113,7 @@ def _office(campaign: Campaign) -> NewParty:
     return NewParty(code=OFFICE, name=office.name, kind=PartyKind.OFFICE, contacts=contacts)
 
 
-def _party(unit: Unit) -> NewParty:
+def _party(campaign: Campaign, unit: Unit) -> NewParty:
     contacts = tuple(
         NewContact(
             role=str(c.role),
@@ -125,7 +125,14 @@ def _party(unit: Unit) -> NewParty:
         for c in unit.contacts
         if c.address or c.phone
     )
-    return NewParty(code=unit.code, name=unit.name, category=unit.category, superior=unit.superior, contacts=contacts)
+    return NewParty(
+        code=unit.code,
+        name=unit.name,
+        category=unit.category,
+        superior=unit.superior,
+        department=unit.industry or campaign.departments.get(unit.category),
+        contacts=contacts,
+    )
 
 
 def _obligation(
@@ -145,7 +152,7 @@ def join_unit(session: Session, act: Act, campaign_key: str, unit: Unit, grounds
 
     Raises:
         AlreadyRecorded: a party of that code takes part already.
-        ValueError: its category or superior does not exist in the campaign.
+        ValueError: its category, superior or department does not exist in the campaign.
 
     """
     row, book = open_book(session, campaign_key)
@@ -155,9 +162,12 @@ def join_unit(session: Session, act: Act, campaign_key: str, unit: Unit, grounds
     codes = set(session.scalars(select(PartyRow.code).where(PartyRow.campaign_id == row.id)))
     if unit.superior not in codes:
         raise ValueError(f"superior {unit.superior!r} of {unit.code} takes no part in {campaign_key}")
+    department = unit.industry or book.campaign.departments.get(unit.category)
+    if department and department not in codes:
+        raise ValueError(f"department {department!r} of {unit.code} takes no part in {campaign_key}")
     if unit.code in codes:
         raise AlreadyRecorded(f"unit {unit.code} takes part already")
-    party = record_parties(session, act, row.id, [_party(unit)])[unit.code]
+    party = record_parties(session, act, row.id, [_party(book.campaign, unit)])[unit.code]
     record_decision(
         session, act, row.id, "unit_joined", grounds, party_id=party.id, after={"code": unit.code, "name": unit.name}
     )

@@ -94,6 +94,7 @@ class DigestRow:
     due_text: str
     overdue_text: str
     contact_text: str
+    reached_text: str = ""  # when it was last written to or telephoned with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +192,7 @@ class LetterContext:
     why: str
     date_text: str
     link: str = ""
+    acknowledge: tuple[str, ...] = ()  # pages on which to promise a date
     items: tuple[ItemLine, ...] = ()
     attachments: tuple[str, ...] = ()
     answer: Answer | None = None

@@ -10,22 +10,24 @@ from sqlalchemy.orm import Session
 
 from ledger.acts import Act
 from ledger.campaigns import advance, office_of
-from ledger.facts import load_obligations, load_said, mailed_on
+from ledger.facts import load_obligations, load_said, mailed_on, notices_on
 from ledger.outbox import NewMessage, plan_messages
 from ledger.planning import PlannedSet, due_instants, plan_launch, plan_reminders
 from ledger.tables import CampaignRow, CampaignState, PartyKind, PartyRow
+from office.approvals import ask_for_consent
+from office.ladder import rungs_due, send_rungs
 from office.premises import Premises
 from office.rulebook import Rulebook, open_book
 from rules.notices import (
-    NoticeDue,
+    REMINDER_OF,
     Plan,
-    escalations_due,
+    Skip,
     launches_due,
     reminder_classes,
     reminders_due,
     said_index,
 )
-from rules.timetable import Step, StepKind
+from rules.timetable import Reader, Step, StepKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,13 @@ class Planned:
 
     planned: Mapping[str, int] = field(default_factory=dict)
     skips: Mapping[str, int] = field(default_factory=dict)
+
+    def with_more(self, other: "Planned") -> "Planned":
+        """Add what another planning of the same step did."""
+        return Planned(
+            planned=dict(Counter(self.planned) + Counter(other.planned)),
+            skips=dict(Counter(self.skips) + Counter(other.skips)),
+        )
 
 
 def decide(session: Session, row: CampaignRow, book: Rulebook, kind: StepKind, act: Act, *, replay: bool) -> Plan:
@@ -50,26 +59,23 @@ def decide(session: Session, row: CampaignRow, book: Rulebook, kind: StepKind, a
     if kind is StepKind.LAUNCH:
         return launches_due(obligations, said)
     today = act.as_of.astimezone(book.zone).date().isoformat()
-    if kind is StepKind.REMIND:
-        mailed = {party for party, _ in mailed_on(session, row.id, f"remind:{today}")}
-        return reminders_due(
+    if kind is StepKind.ESCALATE:
+        return rungs_due(session, row, book, act.as_of, known_at=known_at, facts=(obligations, said))
+    mailed = set() if replay else notices_on(session, row.id, f"remind:{today}")
+    plans = [
+        reminders_due(
             obligations,
             said,
             act.as_of,
             policy_of=book.policy_of,
             hours=book.hours,
-            mailed=frozenset() if replay else frozenset(mailed),
+            mailed=frozenset(party for party, notice in mailed if notice == REMINDER_OF[reader]),
+            reader=reader,
         )
-    mailed_rungs = mailed_on(session, row.id, f"escalate:%:{today}")
-    return escalations_due(
-        obligations,
-        said,
-        act.as_of,
-        ladder=book.ladder,
-        hours=book.hours,
-        office_id=office_of(session, row.id).id,
-        mailed=frozenset() if replay else frozenset(mailed_rungs),
-    )
+        for reader in Reader
+    ]
+    skips = sum((Counter(plan.skips) for plan in plans), Counter[Skip]())
+    return Plan(notices=tuple(notice for plan in plans for notice in plan.notices), skips=skips)
 
 
 def plan_step(session: Session, premises: Premises, act: Act, campaign: str, kind: StepKind) -> Planned:
@@ -79,32 +85,39 @@ def plan_step(session: Session, premises: Premises, act: Act, campaign: str, kin
     if kind is StepKind.LAUNCH:
         return _counted("launch", plan_launch(session, act, row.id, premises.mail_domain))
     if kind is StepKind.REMIND and row.state != CampaignState.CLOSED:
-        return _counted("reminder", _plan_reminders(session, premises, act, row, book))
+        return _plan_reminders(session, premises, act, row, book)
     plan = decide(session, row, book, kind, act, replay=False)
-    rows = plan_messages(session, act, row.id, premises.mail_domain, (_message(notice) for notice in plan.notices))
+    rows = send_rungs(session, premises, act, row, plan.notices)
+    if row.state != CampaignState.CLOSED:
+        ask_for_consent(session, premises, act, row, plan.to_approve)
     return Planned(planned=dict(Counter(r.notice for r in rows)), skips={str(k): n for k, n in plan.skips.items()})
 
 
-def _plan_reminders(session: Session, premises: Premises, act: Act, row: CampaignRow, book: Rulebook) -> PlannedSet:
-    """Let the rule name the classes, and the ledger apply them to all obligations at once."""
-    classes = reminder_classes(due_instants(session, row.id), act.as_of, policy_of=book.policy_of, hours=book.hours)
+def _plan_reminders(session: Session, premises: Premises, act: Act, row: CampaignRow, book: Rulebook) -> Planned:
+    """Let the rule name the classes of each reader, and the ledger apply them to all obligations at once."""
     today = act.as_of.astimezone(book.zone).date().isoformat()
-    return plan_reminders(session, act, row.id, premises.mail_domain, occasion=f"remind:{today}", classes=classes)
+    dues = due_instants(session, row.id)
+    found = Planned()
+    for reader in Reader:
+        classes = reminder_classes(dues, act.as_of, policy_of=book.policy_of, hours=book.hours, reader=reader)
+        if reader is not Reader.LIAISON and not classes:
+            continue
+        done = plan_reminders(
+            session,
+            act,
+            row.id,
+            premises.mail_domain,
+            occasion=f"remind:{today}",
+            classes=classes,
+            reader=reader,
+        )
+        found = found.with_more(_counted(REMINDER_OF[reader], done))
+    return found
 
 
 def _counted(notice: str, done: PlannedSet) -> Planned:
     return Planned(
         planned={notice: done.messages} if done.messages else {}, skips={str(k): n for k, n in done.skips.items()}
-    )
-
-
-def _message(notice: NoticeDue) -> NewMessage:
-    return NewMessage(
-        party_id=notice.party_id,
-        notice=notice.notice,
-        occasion=notice.occasion,
-        items=notice.items,
-        expires=notice.expires,
     )
 
 

@@ -12,7 +12,7 @@ from ledger.campaigns import record_decision, written
 from ledger.facts import EXTENDED, load_obligations
 from ledger.outbox import NewMessage, plan_messages
 from ledger.requests import CONTACT as CONTACT  # noqa: PLC0414  the portal reads it from here
-from ledger.requests import EXTENSION, find_request
+from ledger.requests import EXTENSION, REFUSED, find_request
 from ledger.requests import open_requests as open_requests  # noqa: PLC0414  a verb of the office too
 from ledger.review import move_due
 from ledger.submissions import fitting
@@ -27,8 +27,6 @@ from office.review import grounds_of
 from office.rulebook import Rulebook, rulebook_of
 from rules.notices import ItemDue
 from rules.obligations import is_owed
-
-REFUSED = "request_refused"
 
 
 def ask_extension(

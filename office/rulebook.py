@@ -47,7 +47,15 @@ class Rulebook:
     def ladder(self) -> tuple[LadderRung, ...]:
         """The escalation ladder, counted from 1."""
         return tuple(
-            LadderRung(number=number, after=rung.after, audience=Audience(rung.audience), notice=rung.notice)
+            LadderRung(
+                number=number,
+                after=rung.after,
+                audience=Audience(rung.audience),
+                notice=rung.notice,
+                name=rung.name,
+                acknowledge=rung.acknowledge,
+                approval=rung.approval,
+            )
             for number, rung in enumerate(self.campaign.timetable.escalation, start=1)
         )
 
@@ -99,7 +107,7 @@ class Rulebook:
         launch = Step(kind=StepKind.LAUNCH, moment=self.launch_at, subject="通知下发")
         middle = [
             *reminder_steps(self.dated, self.hours),
-            *escalation_steps(self.dated, self.ladder, self.hours),
+            *escalation_steps(self.dated, self.ladder, self.hours, until=self.close_at),
             *collect_steps(timetable.collect_at, first=self.launch_at, last=self.close_at, hours=self.hours),
             *(
                 Step(kind=StepKind.CONSOLIDATE, moment=self.moment(at), subject=f"{at.month}月{at.day}日阶段汇总")
@@ -124,6 +132,9 @@ class Rulebook:
 def _policy(reminders: Reminders) -> ReminderPolicy:
     return ReminderPolicy(
         before=reminders.before,
+        before_working=reminders.before_working,
+        responsible_from=reminders.responsible.from_ if reminders.responsible is not None else None,
+        instead=reminders.responsible is not None and reminders.responsible.instead,
         on_due_day=reminders.on_due_day,
         after=reminders.after,
         after_return=timedelta(hours=reminders.after_return_hours),

@@ -131,13 +131,13 @@ def outlook(premises: Premises, campaign: str, as_of: datetime, *, replay: bool)
         act = Act.now("staff:plan", as_of)
         for kind in (StepKind.LAUNCH, StepKind.REMIND, StepKind.ESCALATE):
             plan: Plan = decide(session, row, book, kind, act, replay=replay)
-            for notice in plan.notices:
+            for notice in (*plan.notices, *plan.to_approve):
                 rungs = ", ".join(sorted({item.rung for item in notice.items}))
                 found.mails.append(
                     (
                         kind,
                         f"{names[notice.party_id].code} {names[notice.party_id].name}",
-                        notice.notice,
+                        notice.notice + (" (when approved)" if notice in plan.to_approve else ""),
                         f"{len(notice.items)} items: {rungs}",
                     )
                 )

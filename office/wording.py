@@ -1,6 +1,6 @@
 """The words staff and units read for the states and reasons that the code knows."""
 
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from rules.deadlines import StatedDeadline, stated
@@ -23,11 +23,13 @@ CHANNEL = {"mail": "邮件", "portal": "网页", "phone": "电话", "paper": "�
 NOTICE = {
     "launch": "启动通知",
     "reminder": "提醒",
+    "reminder_responsible": "提醒（单位负责人）",
     "receipt": "回执",
     "returned": "退回/核实",
     "acknowledged": "来信已收到",
     "escalation": "催办（单位负责人）",
     "escalation_digest": "催办清单（主管单位/领导）",
+    "escalation_bulletin": "催报通报（全体单位）",
     "summary": "汇总报告",
     "alert": "值守提示",
     "closing": "办结通知",
@@ -59,7 +61,11 @@ SKIP = {
     "just_returned": "刚退回更正，暂不催报",
     "mailed_today": "今日已有邮件，并入明日",
     "ladder_done": "各级均已催办",
-    "nobody_above": "没有登记主管单位",
+    "nobody_above": "没有登记主管单位（部门），改由上一级督促",
+    "promised": "已承诺报送日期，到期前不再向上催办",
+    "extension_asked": "截止前已申请延期，尚未答复，暂不告知上级",
+    "to_approve": "等待审批后发出",
+    "declined": "审批未同意，暂不发出",
 }
 UNSENT = {
     "fenced": "尚未放行（go-live），且不在白名单",
@@ -108,14 +114,18 @@ TROUBLE = {
 ALERT = {
     "contacts": "有 {count} 个单位的联系方式需要核实",
     "lane": "发往“{lane}”通道的邮件已暂停",
+    "approvals": "有 {count} 份催办清单等待审批",
 }
 ALERT_REMEDY = {
+    "approvals": "用 muster approvals 查看名单，用 muster approve 同意发出，或用 muster decline 暂不发出。"
+    "未经同意一律不发，以后各级也随之顺延；同意时已经报送的单位自动从名单中去掉。",
     "contacts": "请电话联系这些单位，核对邮箱；没有可用邮箱的单位收不到通知和提醒，可请其电话报送，"
     "由办公室用 muster hand-in 代为录入。"
     "联系人有变化的，用 muster contact 更正，新旧联系人都会收到通知；通话情况用 muster call 登记。",
     "lane": "对方服务器以策略为由拒收，地址本身无误。请先查明原因（发信信誉、内容、SPF/DKIM 等），"
     '解决后执行 muster release --lane {lane} --grounds "原因"，暂停的邮件会继续发出。',
 }
+CONSENT = "{rung}：{units}家单位{items}项材料（{occasion}）"
 # What waits for staff, by what it is and how long it has waited.
 WAITS = {
     "version": "待审核",
@@ -166,7 +176,16 @@ NOT_POSSIBLE = {
     "judged": "这份材料的状态已经变化，请刷新后再看。",
     "not_nil": "这项材料现在不能零报告：可能已经报过，或者不接受零报告。",
     "no_original": "这项材料不需要报送纸质件。",
+    "nothing_owed": "所列材料都已报送，不用再填。",
+    "bad_promise": "承诺的日期应在今天至活动截止日期{closes}之间。",
+    "promised_twice": "承诺的日期已经改过一次，不能再改。请尽快报送，或与办公室联系。",
 }
+NOTE = {
+    "draft": "网页上有草稿，尚未报送",
+    "draft_again": "网页上有更正稿，尚未报送",
+    "refused": "延期申请未获同意，仍以原时间为准",
+}
+REACHED = "{at}（{way}）"
 ASKED = {
     "extension": "申请延期至{day}",
     "contact": "申请将{role}变更为{name}（{address}）",
@@ -238,6 +257,11 @@ def date_text(moment: datetime, zone: ZoneInfo) -> str:
 def zone_text(zone: ZoneInfo) -> str:
     """Return a zone as people call it."""
     return ZONE.get(zone.key, zone.key)
+
+
+def day_text(day: date) -> str:
+    """Return a day as people say it: 6月12日（星期五）."""
+    return f"{day.month}月{day.day}日（星期{WEEKDAYS[day.weekday()]}）"
 
 
 def due_text(due: datetime | None, zone: ZoneInfo) -> str:

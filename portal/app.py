@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 from office.premises import Premises
+from portal.acknowledge import acknowledging_routes
 from portal.asks import asking_routes
 from portal.counter import Counter
 from portal.headers import SafeHeaders
@@ -19,7 +20,7 @@ from portal.receipts import receipt_routes
 from portal.routes import handing_in_routes, looking_routes
 from portal.rules import PortalRules
 
-ROUTES = (looking_routes, handing_in_routes, asking_routes, receipt_routes)
+ROUTES = (looking_routes, handing_in_routes, asking_routes, receipt_routes, acknowledging_routes)
 OVERHEAD = 256 * 1024  # of a form around its files
 
 

@@ -76,6 +76,7 @@ DOOR = {
 
 FIELDS = {
     "until": "申请延期至",
+    "promised": "预计报送日期",
     "reason": "理由",
     "role": "联系人类别",
     "name": "姓名",

@@ -47,7 +47,7 @@ SomeContact = TypeVar("SomeContact", bound=Contact)
 
 UNIT_ORDER = ("liaison", "duty", "responsible")
 RESPONSIBLE_FIRST = ("responsible", "liaison", "duty")
-TO_RESPONSIBLE = frozenset({"escalation", "escalation_digest", "supervision_order"})
+TO_RESPONSIBLE = frozenset({"escalation", "escalation_digest", "reminder_responsible", "supervision_order"})
 OFFICE_ORDER = ("lead", "reviewer", "approver", "ops")
 
 

@@ -7,38 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from functools import cache
 from typing import NamedTuple
 
+from rules.ladder import FREE, Brakes, party_of, stand_of
 from rules.obligations import Obligation, Standing, SubmissionState, is_owed, standing
-from rules.timetable import Audience, Hours, LadderRung, ReminderPolicy, ReminderRung, reminder_rungs, rung_earliest
+from rules.said import Said as Said  # noqa: PLC0414  what is due is read together with what was said
+from rules.said import SaidAt as SaidAt  # noqa: PLC0414
+from rules.said import Skip as Skip  # noqa: PLC0414
+from rules.said import said_index as said_index  # noqa: PLC0414
+from rules.timetable import Hours, LadderRung, Reader, ReminderPolicy, ReminderRung, reminder_rungs
 
-
-class Skip(StrEnum):
-    """Why somebody is not written to."""
-
-    REPORTED = "reported"
-    EXEMPT = "exempt"
-    LEFT = "left"
-    VOLUNTARY = "voluntary"
-    NOT_YET = "not_yet"  # no rung's moment has come
-    SAID = "said"  # the rung that is due was said
-    EXPIRED = "expired"  # a “before” reminder whose deadline is past
-    BEFORE_JOINING = "before_joining"
-    JUST_RETURNED = "just_returned"  # it was told a moment ago what to correct; a later run reminds it
-    MAILED_TODAY = "mailed_today"  # one mail per party and occasion: the item waits for tomorrow's
-    LADDER_DONE = "ladder_done"
-    NOBODY_ABOVE = "nobody_above"  # the unit has no superior on record
-
-
-@dataclass(frozen=True, kw_only=True)
-class Said:
-    """An item that was planned or sent and still stands: for which obligation, rung and due instant, and when."""
-
-    obligation_id: int
-    rung: str
-    due: datetime | None
-    at: datetime
+REMINDER_OF = {Reader.LIAISON: "reminder", Reader.RESPONSIBLE: "reminder_responsible"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,22 +43,14 @@ class NoticeDue:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The mails due, and for each obligation that is named in none of them the reason."""
+    """The mails due, and for each obligation that is named in none of them the reason.
+
+    ``to_approve`` are mails that go out when staff agree; what they name is counted among the reasons.
+    """
 
     notices: tuple[NoticeDue, ...] = ()
+    to_approve: tuple[NoticeDue, ...] = ()
     skips: Mapping[Skip, int] = field(default_factory=dict)
-
-
-SaidAt = Mapping[tuple[int, str, datetime | None], datetime]
-
-
-def said_index(said: Iterable[Said]) -> SaidAt:
-    """Return what was said by (obligation, rung, due instant), with the earliest moment of each."""
-    index: dict[tuple[int, str, datetime | None], datetime] = {}
-    for item in said:
-        key = (item.obligation_id, item.rung, item.due)
-        index[key] = min(item.at, index.get(key, item.at))
-    return index
 
 
 def launches_due(obligations: Iterable[Obligation], said: SaidAt) -> Plan:
@@ -145,6 +117,7 @@ def reminder_classes(
     *,
     policy_of: Callable[[str], ReminderPolicy],
     hours: Hours,
+    reader: Reader = Reader.LIAISON,
 ) -> tuple[ReminderClass, ...]:
     """Return the few classes into which all reminders of a moment fall, for the ledger to apply set-wise.
 
@@ -154,7 +127,10 @@ def reminder_classes(
     classes = []
     for deliverable, due in dues:
         policy = policy_of(deliverable)
-        come = [r for r in reminder_rungs(due, policy, hours) if r.moment <= as_of]
+        rungs = reminder_rungs(due, policy, hours, reader)
+        if reader is not Reader.LIAISON and not rungs:
+            continue  # the tally does not say of everything that nobody above the liaison is to be written to
+        come = [r for r in rungs if r.moment <= as_of]
         rung = come[-1] if come else None
         classes.append(
             ReminderClass(
@@ -176,23 +152,28 @@ def reminders_due(
     policy_of: Callable[[str], ReminderPolicy],
     hours: Hours,
     mailed: frozenset[int] = frozenset(),
+    reader: Reader = Reader.LIAISON,
 ) -> Plan:
-    """Return the reminders due at ``as_of``, one mail a unit.
+    """Return the reminders due at ``as_of`` to one reader, one mail a unit.
 
     ``mailed`` are the parties already reminded on this local day: what is new for them waits for the next.
     """
     occasion = f"remind:{as_of.astimezone(hours.zone).date().isoformat()}"
-    rungs_of: dict[tuple[str, datetime], tuple[ReminderRung, ...]] = {}
+
+    @cache
+    def rungs_for(deliverable: str, due: datetime) -> tuple[ReminderRung, ...]:
+        return reminder_rungs(due, policy_of(deliverable), hours, reader)
+
     skips: Counter[Skip] = Counter()
     items: dict[int, list[tuple[ItemDue, ReminderRung]]] = {}
     for ob in obligations:
-        if (reason := _outside(ob)) is not None or ob.due is None:
-            skips[reason or Skip.VOLUNTARY] += 1
+        rungs = () if ob.due is None else rungs_for(ob.deliverable, ob.due)
+        if reader is not Reader.LIAISON and not rungs:
             continue
-        key = (ob.deliverable, ob.due)
-        if key not in rungs_of:
-            rungs_of[key] = reminder_rungs(ob.due, policy_of(ob.deliverable), hours)
-        verdict = _reminder_rung(ob, rungs_of[key], said, as_of)
+        if (reason := _outside(ob)) is not None:
+            skips[reason] += 1
+            continue
+        verdict = _reminder_rung(ob, rungs, said, as_of)
         if isinstance(verdict, Skip):
             skips[verdict] += 1
         elif was_returned(ob, spared_returns(verdict, as_of, policy_of(ob.deliverable))):
@@ -205,7 +186,7 @@ def reminders_due(
     notices = (
         NoticeDue(
             party_id=party,
-            notice="reminder",
+            notice=REMINDER_OF[reader],
             occasion=occasion,
             items=tuple(item for item, _ in due),
             expires=_last_expiry(rung for _, rung in due),
@@ -251,57 +232,49 @@ def escalations_due(
     hours: Hours,
     office_id: int,
     mailed: frozenset[tuple[int, str]] = frozenset(),
+    brakes: Brakes = FREE,
 ) -> Plan:
-    """Return the escalations due at ``as_of``: one mail an audience and rung, listing all its silent units.
+    """Return the escalations due at ``as_of``: one mail a party and notice, listing all that it is to hear of.
 
-    ``mailed`` are the (party, occasion) pairs that already exist: a unit that falls due later is in the next digest.
+    ``mailed`` are the (party, notice) pairs that the day has seen: what falls due later is in the next day's. What
+    needs approval is listed by itself, a rung at a time.
     """
     today = as_of.astimezone(hours.zone).date().isoformat()
     skips: Counter[Skip] = Counter()
-    items: dict[tuple[int, str, str], list[ItemDue]] = {}
+    due: dict[tuple[int, str], list[tuple[LadderRung, ItemDue]]] = {}
+    to_approve: dict[tuple[int, str, str], list[ItemDue]] = {}
     for ob in obligations:
-        if (reason := _outside(ob)) is not None or ob.due is None:
-            skips[reason or Skip.VOLUNTARY] += 1
+        if (reason := _outside(ob)) is not None:
+            skips[reason] += 1
             continue
-        verdict = _ladder_rung(ob, ladder, said, as_of, hours)
-        if isinstance(verdict, Skip):
-            skips[verdict] += 1
+        stand = stand_of(ob, ladder, said, as_of, hours=hours, office_id=office_id, brakes=brakes)
+        rung = stand.due
+        party = party_of(ob, rung.audience, office_id) if rung is not None else None
+        if rung is None or party is None:
+            skips[stand.reason or Skip.NOBODY_ABOVE] += 1
             continue
-        party = {Audience.UNIT: ob.party_id, Audience.SUPERIOR: ob.superior_id, Audience.OFFICE: office_id}[
-            verdict.audience
-        ]
-        occasion = f"{verdict.key}:{today}"
-        if party is None:
-            skips[Skip.NOBODY_ABOVE] += 1
-        elif (party, occasion) in mailed:
+        item = ItemDue(obligation_id=ob.id, rung=rung.key, due=ob.due)
+        if rung.approval:
+            skips[Skip.TO_APPROVE] += 1
+            to_approve.setdefault((party, rung.notice, f"{rung.key}:{today}"), []).append(item)
+        elif (party, rung.notice) in mailed:
             skips[Skip.MAILED_TODAY] += 1
         else:
-            due = ItemDue(obligation_id=ob.id, rung=verdict.key, due=ob.due)
-            items.setdefault((party, verdict.notice, occasion), []).append(due)
+            due.setdefault((party, rung.notice), []).append((rung, item))
     notices = (
-        NoticeDue(party_id=party, notice=notice, occasion=occasion, items=tuple(due))
-        for (party, notice, occasion), due in items.items()
+        NoticeDue(
+            party_id=party,
+            notice=notice,
+            occasion=f"{min(items, key=lambda i: i[0].number)[0].key}:{today}",
+            items=tuple(item for _, item in items),
+        )
+        for (party, notice), items in due.items()
     )
-    return Plan(notices=tuple(notices), skips=skips)
-
-
-def _ladder_rung(
-    ob: Obligation, ladder: Sequence[LadderRung], said: SaidAt, as_of: datetime, hours: Hours
-) -> LadderRung | Skip:
-    """Return the rung to send now: the lowest one not yet said, if its earliest moment has come."""
-    if ob.due is None:
-        return Skip.VOLUNTARY
-    previous: datetime | None = None
-    for rung in ladder:
-        sent = said.get((ob.id, rung.key, ob.due))
-        if sent is not None:
-            previous = sent
-            continue
-        earliest = max(rung_earliest(ob.due, rung, hours, previous), ob.chase_from)
-        if as_of >= earliest:
-            return rung
-        return Skip.NOT_YET if previous is None else Skip.SAID
-    return Skip.LADDER_DONE
+    listed = (
+        NoticeDue(party_id=party, notice=notice, occasion=occasion, items=tuple(items))
+        for (party, notice, occasion), items in to_approve.items()
+    )
+    return Plan(notices=tuple(notices), to_approve=tuple(listed), skips=skips)
 
 
 def _outside(ob: Obligation) -> Skip | None:

@@ -67,6 +67,7 @@ class Obligation(NamedTuple):
     exempt: bool = False
     left_at: datetime | None = None
     first_due: datetime | None = None  # what it was due by before a return gave it a later instant
+    department_id: int | None = None  # the party that answers for its trade
 
     @property
     def voluntary(self) -> bool:

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 from rules.calendar import WorkCalendar
 from rules.deadlines import local_instant, stated
 
+DAILY = "逐日复核"
+
 
 class StepKind(StrEnum):
     """What a step does; each is a flow."""
@@ -20,17 +22,28 @@ class StepKind(StrEnum):
     CONSOLIDATE = "consolidate"
 
 
+class Reader(StrEnum):
+    """Whom in a unit a reminder is written to."""
+
+    LIAISON = "liaison"
+    RESPONSIBLE = "responsible"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReminderPolicy:
-    """When a unit is reminded: calendar days before, on the due day, working days after.
+    """When a unit is reminded: calendar or working days before, on the due day, working days after.
 
-    What was returned for correction is left in peace for ``after_return``, but no reminder is lost by it: one that
-    would be out of date by then goes out. The ladder knows no such peace.
+    From the reminder ``responsible_from`` on (``on``, ``after:1``) the responsible person is written to besides the
+    liaison, or with ``instead`` in its stead. What was returned for correction is left in peace for ``after_return``,
+    but no reminder is lost by it: one that would be out of date by then goes out. The ladder knows no such peace.
     """
 
     before: tuple[int, ...] = ()
+    before_working: tuple[int, ...] = ()
     on_due_day: bool = False
     after: tuple[int, ...] = ()
+    responsible_from: str | None = None
+    instead: bool = False
     after_return: timedelta = timedelta(hours=24)
 
 
@@ -38,7 +51,7 @@ class ReminderPolicy:
 class ReminderRung:
     """A dated reminder for one due instant; not to be sent at or after ``expires``."""
 
-    key: str  # before:2, on, after:1
+    key: str  # before:2, before_working:1, on, after:1; to the responsible person after:1:responsible
     moment: datetime
     expires: datetime | None
 
@@ -48,17 +61,26 @@ class Audience(StrEnum):
 
     UNIT = "unit"  # the unit's responsible person
     SUPERIOR = "superior"  # 主管单位
+    DEPARTMENT = "department"  # 行业主管部门
     OFFICE = "office"  # the office's lead
+    CAMPAIGN = "campaign"  # everybody who takes part: 通报
 
 
 @dataclass(frozen=True, kw_only=True)
 class LadderRung:
-    """A level of the escalation ladder, counted from 1: working days after due, audience, notice."""
+    """A level of the escalation ladder, counted from 1: working days after due, audience, notice.
+
+    ``acknowledge``: whoever is told may promise a date, for which the rungs above wait. ``approval``: it goes out only
+    when staff have agreed.
+    """
 
     number: int
     after: int
     audience: Audience
     notice: str
+    name: str = ""
+    acknowledge: bool = False
+    approval: bool = False
 
     @property
     def key(self) -> str:
@@ -95,26 +117,42 @@ class Step:
     final: bool = False
 
 
-def reminder_rungs(due: datetime, policy: ReminderPolicy, hours: Hours) -> tuple[ReminderRung, ...]:
-    """Return the reminders for a due instant in order of time.
+def reminder_rungs(
+    due: datetime, policy: ReminderPolicy, hours: Hours, reader: Reader = Reader.LIAISON
+) -> tuple[ReminderRung, ...]:
+    """Return the reminders of one reader for a due instant in order of time.
 
     A date before or on the due day that is a day off moves to the working day before; two that fall together are
     one (the later in meaning stays). Reminders after the due day count working days and are never before due.
     """
     day = stated(due, hours.zone).day
-    before = [(f"before:{n}", day - timedelta(days=n)) for n in sorted(policy.before, reverse=True)]
-    if policy.on_due_day:
-        before.append(("on", day))
-    by_moment = {
-        local_instant(hours.calendar.working_day_on_or_before(date_), hours.send_at, hours.zone): key
-        for key, date_ in before
-    }
-    early = [ReminderRung(key=key, moment=moment, expires=due) for moment, key in by_moment.items() if moment < due]
-    late = [
-        ReminderRung(key=f"after:{n}", moment=max(due, _working_days_after(day, n, hours)), expires=None)
-        for n in sorted(policy.after)
+    dates = [(day - timedelta(days=n), f"before:{n}") for n in policy.before]
+    dates += [(working_days_before(day, n, hours), f"before_working:{n}") for n in policy.before_working]
+    dates += [(day, "on")] if policy.on_due_day else []
+    early = [
+        (local_instant(hours.calendar.working_day_on_or_before(date_), hours.send_at, hours.zone), key)
+        for date_, key in sorted(dates)
     ]
-    return (*early, *late)
+    late = [(max(due, _working_days_after(day, n, hours)), f"after:{n}") for n in sorted(policy.after)]
+    from_ = next((moment for moment, key in (*early, *late) if key == policy.responsible_from), None)
+
+    def is_for(moment: datetime) -> bool:
+        reached = from_ is not None and moment >= from_
+        return reached if reader is Reader.RESPONSIBLE else not (reached and policy.instead)
+
+    suffix = "" if reader is Reader.LIAISON else f":{reader}"
+    by_moment = {moment: key for moment, key in early if moment < due and is_for(moment)}
+    return (
+        *(ReminderRung(key=key + suffix, moment=moment, expires=due) for moment, key in by_moment.items()),
+        *(ReminderRung(key=key + suffix, moment=moment, expires=None) for moment, key in late if is_for(moment)),
+    )
+
+
+def working_days_before(day: date, count: int, hours: Hours) -> date:
+    """Return the ``count``-th working day before a day."""
+    for _ in range(count):
+        day = hours.calendar.working_day_on_or_before(day - timedelta(days=1))
+    return day
 
 
 def rung_earliest(due: datetime, rung: LadderRung, hours: Hours, previous_sent: datetime | None) -> datetime:
@@ -125,8 +163,12 @@ def rung_earliest(due: datetime, rung: LadderRung, hours: Hours, previous_sent: 
     earliest = max(due, _working_days_after(stated(due, hours.zone).day, rung.after, hours))
     if previous_sent is None:
         return earliest
-    sent_day = previous_sent.astimezone(hours.zone).date()
-    return max(earliest, _working_days_after(sent_day, 1, hours))
+    return max(earliest, working_days_later(previous_sent, 1, hours))
+
+
+def working_days_later(moment: datetime, count: int, hours: Hours) -> datetime:
+    """Return the sending hour of the ``count``-th working day after a moment's day."""
+    return _working_days_after(moment.astimezone(hours.zone).date(), count, hours)
 
 
 def _working_days_after(day: date, count: int, hours: Hours) -> datetime:
@@ -137,24 +179,34 @@ def reminder_steps(deliverables: Iterable[DatedDeliverable], hours: Hours) -> It
     """Yield one step a moment at which reminders fall due, naming the deliverables."""
     by_moment: dict[datetime, list[str]] = {}
     for item in deliverables:
-        for rung in reminder_rungs(item.due, item.reminders, hours):
+        rungs = (rung for reader in Reader for rung in reminder_rungs(item.due, item.reminders, hours, reader))
+        for rung in rungs:
             by_moment.setdefault(rung.moment, []).append(f"{item.title} · {days_text(rung.moment, item.due, hours)}")
     for moment, subjects in by_moment.items():
         yield Step(kind=StepKind.REMIND, moment=moment, subject=_joined(subjects))
 
 
 def escalation_steps(
-    deliverables: Iterable[DatedDeliverable], ladder: Sequence[LadderRung], hours: Hours
+    deliverables: Iterable[DatedDeliverable], ladder: Sequence[LadderRung], hours: Hours, *, until: datetime
 ) -> Iterator[Step]:
-    """Yield one step a moment at which rungs fall due if every earlier rung went out on its day."""
+    """Yield one step a moment at which rungs fall due if every earlier rung went out on its day.
+
+    Promises, requests and approvals shift rungs to days that nobody knows beforehand: where they may, every working
+    day from the first rung on is a step.
+    """
     by_moment: dict[datetime, list[str]] = {}
     for item in deliverables:
         previous: datetime | None = None
         for rung in ladder:
             previous = rung_earliest(item.due, rung, hours, previous)
-            by_moment.setdefault(previous, []).append(f"{item.title} · 第{rung.number}级")
+            by_moment.setdefault(previous, []).append(f"{item.title} · {rung.name or f'第{rung.number}级'}")
+    if any(rung.acknowledge or rung.approval for rung in ladder) and by_moment:
+        moment = min(by_moment)
+        while moment < until:
+            by_moment.setdefault(moment, [])
+            moment = working_days_later(moment, 1, hours)
     for moment, subjects in by_moment.items():
-        yield Step(kind=StepKind.ESCALATE, moment=moment, subject=_joined(subjects))
+        yield Step(kind=StepKind.ESCALATE, moment=moment, subject=_joined(subjects) or DAILY)
 
 
 def collect_steps(times: Sequence[time], *, first: datetime, last: datetime, hours: Hours) -> Iterator[Step]:

@@ -4,7 +4,15 @@ from ledger.tables.audit import AuditRow
 from ledger.tables.base import Base, Written
 from ledger.tables.campaigns import CampaignRow, CampaignState, ContactRow, DeliverableRow, PartyKind, PartyRow
 from ledger.tables.delivery import HoldRow, LaneRow, SenderRow, SlotRow
-from ledger.tables.desk import ApprovalRow, CallRow, DecisionRow, EventRow, RequestRow
+from ledger.tables.desk import (
+    AcknowledgementRow,
+    ApprovalRow,
+    ApprovalState,
+    CallRow,
+    DecisionRow,
+    EventRow,
+    RequestRow,
+)
 from ledger.tables.intake import IntakeKind, IntakeRow, IntakeState
 from ledger.tables.messages import GONE, UNTOLD, AttemptRow, ItemRow, MailClass, MessageRow, MessageState
 from ledger.tables.obligations import AnswerRow, DraftRow, FigureRow, FileRow, FindingRow, ObligationRow, SubmissionRow
@@ -13,8 +21,10 @@ from ledger.tables.papers import PaperKind, PaperRow, PaperState
 __all__ = [
     "GONE",
     "UNTOLD",
+    "AcknowledgementRow",
     "AnswerRow",
     "ApprovalRow",
+    "ApprovalState",
     "AttemptRow",
     "AuditRow",
     "Base",

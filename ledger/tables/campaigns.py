@@ -52,6 +52,7 @@ class PartyRow(Written, Base):
     kind: Mapped[str] = mapped_column(String(16))
     category: Mapped[str] = mapped_column(String(64), default="")
     superior_id: Mapped[int | None] = mapped_column(ForeignKey("parties.id"))
+    department_id: Mapped[int | None]  # the party of its trade, which hears of it on a rung for departments
     joined_at: Mapped[datetime]
     left_at: Mapped[datetime | None]
     link_epoch: Mapped[int] = mapped_column(default=0, server_default="0")  # raised to revoke all its links

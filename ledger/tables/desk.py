@@ -1,9 +1,10 @@
 """The desk: what units ask for, what was decided and approved, who was called, and what is to be told to Prefect."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ledger.tables.base import Base, Written
@@ -42,17 +43,53 @@ class DecisionRow(Written, Base):
     reverses: Mapped[int | None] = mapped_column(ForeignKey("decisions.id"))
 
 
+class ApprovalState(StrEnum):
+    """What became of a list that staff are asked about."""
+
+    ASKED = "asked"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    LAPSED = "lapsed"  # a later day's list took its place, or nothing was left of it
+
+
 class ApprovalRow(Written, Base):
-    """Staff's consent to an occasion, with the list that was shown (as digest) when it was given."""
+    """An occasion that waits for staff's consent: the list that is shown, and what was said to it.
+
+    ``shown`` are [party, obligation, due instant] of the day on which it was asked for; ``again_at`` of a declined
+    one is when staff are asked again.
+    """
 
     __tablename__ = "approvals"
+    __table_args__ = (UniqueConstraint("campaign_id", "occasion"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     campaign_id: Mapped[int] = mapped_column(ForeignKey("campaigns.id"), index=True)
     occasion: Mapped[str] = mapped_column(String(64))
-    actor: Mapped[str] = mapped_column(String(100))
+    rung: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16), default=ApprovalState.ASKED)
+    shown: Mapped[list[Any]]
     shown_digest: Mapped[str] = mapped_column(String(64))
+    actor: Mapped[str] = mapped_column(String(100), default="")
     grounds: Mapped[str] = mapped_column(String(1000), default="")
+    decided_at: Mapped[datetime | None]
+    again_at: Mapped[datetime | None]
+
+
+class AcknowledgementRow(Written, Base):
+    """What a party that was told on a rung promises: by when, for which obligations. The last of a rung counts.
+
+    ``items`` are [obligation, due instant]; ``until`` is the first instant at which the promise is broken.
+    """
+
+    __tablename__ = "acknowledgements"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaigns.id"), index=True)
+    party_id: Mapped[int] = mapped_column(ForeignKey("parties.id"), index=True)
+    rung: Mapped[str] = mapped_column(String(64))
+    until: Mapped[datetime]
+    items: Mapped[list[Any]]
+    actor: Mapped[str] = mapped_column(String(100))
 
 
 class CallRow(Written, Base):

@@ -71,11 +71,24 @@ def test_a_second_campaign_with_a_gbk_roster_loads(house: Path) -> None:
          "campaign.yaml:35: scheme: deadline 2020-08-01 is after the close 2020-07-10 — mend it, or close later"),
         (replace("campaign.yaml", "audience: office,", "audience: unit,"),
          "campaign.yaml:45: the ladder ends at nobody of the office: a silent unit would be forgotten"
-         " — let its last rung have audience: office"),
+         " — let its last rung have audience: office or campaign, which always exist"),
+        (replace("campaign.yaml", "- {after: 2,",
+                 "- {after: 1, audience: office, notice: escalation_digest}\n    - {after: 2,"),
+         "campaign.yaml:47: rung 2 goes back down to unit — let the ladder rise"),
+        (replace("campaign.yaml", "audience: office,", "audience: campaign,"),
+         "campaign.yaml:48: rung 3: the notice 'escalation_digest' does not speak to campaign"
+         " — let it be escalation_bulletin"),
+        (replace("campaign.yaml", "audience: office,", "audience: office, acknowledge: true,"),
+         "campaign.yaml:48: rung 3: nobody of office has anything to promise"),
+        (replace("campaign.yaml", "on_due_day: true, after: [1]", "after: [1], responsible: {from: on}"),
+         "campaign.yaml:44: plan: the responsible person is to hear from 'on' on, which is no reminder"
+         " — name one of before:2、after:1"),
+        (replace("campaign.yaml", "roster: units.csv", "roster: units.csv\ndepartments: {街镇: BH999}"),
+         "campaign.yaml: departments: 街镇 → BH999: there is no such category or unit"),
         (replace("campaign.yaml", "before: [2]", "before: [-1]"),
          "campaign.yaml:44: plan: a “before” reminder of -1 days falls on or after its deadline"
          " — give days before it, from 1; use on_due_day for the day itself"),
-        (replace("campaign.yaml", "notice: escalation}", "notice: thunder}"),
+        (replace("campaign.yaml", "notice: escalation, ", "notice: thunder, "),
          "campaign.yaml:46: notice 'thunder' has no subject.txt, body.txt, body.html"
          " — add templates/email/thunder/ or mend the name"),
         (replace("campaign.yaml", "theme: ", "themes: "),
@@ -115,6 +128,17 @@ def test_a_fault_is_named_with_file_line_and_remedy(folder: Path, house: Path, e
     report = report_on(folder, house)
     assert report.loaded is None
     assert any(line in str(fault) for fault in report.errors), "\n".join(map(str, report.faults))
+
+
+def test_a_unit_without_industry_department_is_named_where_a_rung_is_for_departments(folder: Path, house: Path) -> None:
+    replace("campaign.yaml", "audience: superior,", "audience: department,")(folder)
+    replace("campaign.yaml", "roster: units.csv", "roster: units.csv\ndepartments: {成员单位: BH025, 街镇: OFFICE}")(
+        folder
+    )
+    warnings = [str(f) for f in report_on(folder, house).faults]
+    named = [line for line in warnings if "has no industry department" in line]
+    assert any(line.startswith("units.csv:2: BH001 ") for line in named)
+    assert not any("BH025" in line or "BH036" in line for line in named)
 
 
 def test_every_fault_is_found_at_once(folder: Path, house: Path) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from definition.loading import load_campaign
+from definition.models import Reminders
 from ledger.acts import Act
 from ledger.campaigns import deliverable_ids, written
 from ledger.engine import Ledger
@@ -48,7 +49,8 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 CODES = ("BH025", "BH001", "BH002", "BH003", "BH004")
 DATED = ("plan", "liaison", "scheme", "report", "progress")
 VOLUNTARY = "materials"
-RUNGS = ("before:2", "on", "after:1", "escalate:1")
+RUNGS = ("before:2", "on", "after:1", "after:1:responsible", "escalate:1")
+TO_BOTH = {"before_working": [1], "on_due_day": True, "after": [1, 3], "responsible": {"from": "after:1"}}
 STATES = tuple(SubmissionState)
 
 
@@ -84,7 +86,7 @@ class Line:
 class Mail:
     """An earlier mail to a unit; a reminder of the day of planning has no day of its own."""
 
-    notice: Literal["launch", "reminder", "escalation"]
+    notice: Literal["launch", "reminder", "reminder_responsible", "escalation"]
     lines: tuple[Line, ...]
     day: date | None = None
     generation: int = 0
@@ -142,7 +144,7 @@ def mails(debts: int) -> st.SearchStrategy[Mail]:
     ).map(tuple)
     return st.builds(
         Mail,
-        notice=st.sampled_from(["launch", "reminder", "reminder", "escalation"]),
+        notice=st.sampled_from(["launch", "reminder", "reminder", "reminder_responsible", "escalation"]),
         lines=lines,
         day=st.none() | st.dates(date(2020, 5, 27), date(2020, 7, 12)),
         generation=st.sampled_from([0, 0, 1, 2]),
@@ -225,7 +227,7 @@ class Staging:
 
     def _add_mail(self, party: int, mail: Mail, debts: Sequence[Debt], obligations: Sequence[int]) -> None:
         day = (mail.day or self._act.as_of.astimezone(SHANGHAI).date()).isoformat()
-        occasion = {"launch": "launch", "reminder": f"remind:{day}", "escalation": f"escalate:1:{day}"}[mail.notice]
+        occasion = {"launch": "launch", "escalation": f"escalate:1:{day}"}.get(mail.notice, f"remind:{day}")
         is_gone = mail.state in GONE
         if not is_gone and not self._is_new(party, mail.notice, occasion, mail.generation):
             return  # the ledger would not have taken it
@@ -359,7 +361,11 @@ def desk_at(url: str, folder: Path, house: Path) -> Desk:
     loaded = load_campaign(
         house / "campaigns" / KEY, calendars=house / "campaigns" / "calendar", notices=house / "templates" / "email"
     )
-    loaded = replace(loaded, units=tuple(unit for unit in loaded.units if unit.code in CODES))
+    units = tuple(unit for unit in loaded.units if unit.code in CODES)
+    both = Reminders.model_validate(TO_BOTH)  # of what is due last, the responsible person is reminded too
+    known = loaded.campaign.deliverables
+    some = tuple(d.model_copy(update={"reminders": both}) if d.key == "progress" else d for d in known)
+    loaded = replace(loaded, units=units, campaign=loaded.campaign.model_copy(update={"deliverables": some}))
     ledger = Ledger(url)
     ledger.migrate()
     premises = Premises(
@@ -538,3 +544,15 @@ def test_planning_by_the_set_says_what_the_rule_says(on_sqlite: Desk, world: Wor
 @given(world=WORLDS)
 def test_planning_by_the_set_says_what_the_rule_says_on_postgresql(on_postgres: Desk, world: World) -> None:
     on_postgres.check(world)
+
+
+@pytest.mark.parametrize(
+    ("day", "planned"),
+    [
+        (29, {"reminder": 1}),  # Monday, a working day before Tuesday 06-30
+        (31, {"reminder": 1, "reminder_responsible": 1}),  # Wednesday 07-01, the first day late
+    ],
+)
+def test_the_responsible_person_is_reminded_besides_the_liaison(desk: Desk, day: int, planned: dict[str, int]) -> None:
+    world = World(units=(Unit(debts=owes("progress")),), as_of=local(6, 1) + timedelta(days=day - 1))
+    assert desk.check(world)[StepKind.REMIND].planned == planned

@@ -10,7 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import func, select
 
-from ledger.tables import CampaignRow, DraftRow, IntakeRow, PartyRow, RequestRow, SubmissionRow
+from ledger.tables import AcknowledgementRow, CampaignRow, DraftRow, IntakeRow, PartyRow, RequestRow, SubmissionRow
 from mail.links import Link, read_link_text, sign_link
 from mail.tokens import sign
 from office.links import link_text
@@ -34,7 +34,7 @@ def paths(*, number: int) -> list[tuple[str, str]]:
 
 def recorded(office: Office) -> list[int]:
     with office.house.ledger.reading() as session:
-        tables = (SubmissionRow, IntakeRow, DraftRow, RequestRow)
+        tables = (SubmissionRow, IntakeRow, DraftRow, RequestRow, AcknowledgementRow)
         return [session.scalar(select(func.count()).select_from(table)) or 0 for table in tables]
 
 
@@ -52,8 +52,8 @@ async def hand_something_in(office: Office, clerk: Clerk) -> None:
 
 def test_the_routes_are_all_walked() -> None:
     found = paths(number=1)
-    assert len([p for m, p in found if m == "POST"]) == 8
-    assert len([p for m, p in found if m == "GET"]) == 11
+    assert len([p for m, p in found if m == "POST"]) == 9
+    assert len([p for m, p in found if m == "GET"]) == 12
 
 
 async def test_nobody_sees_or_changes_what_is_another_unit_s(office: Office, clerk: Clerk) -> None:
@@ -202,7 +202,7 @@ async def test_a_form_that_is_not_ours_changes_nothing_and_gives_the_text_back(
     assert response.status_code == 403
     assert "没有收到" in response.text
     assert 'value="12&lt;b&gt;"' in response.text or "12&lt;b&gt;" in response.text
-    assert recorded(office) == [0, 0, 0, 0]
+    assert recorded(office) == [0, 0, 0, 0, 0]
     fresh = re.search(r'name="_csrf" value="([0-9a-f]+)"', response.text)
     assert fresh is not None
     again = await clerk.client.post(f"{desk}/o/{number}/fill", data=data | {"_csrf": fresh[1]})
