@@ -35,6 +35,7 @@ DECISION = {
     "contact_changed": "变更联系人",
     "contact_kept": "联系人不变",
 }
+AUDIENCE = {"department": "行业主管部门", "campaign": "全体单位"}
 # Why a mail did not leave, by how the record of it begins; what is not known is quoted.
 ENDED = {
     "the due instant was moved": "截止时间已变更",
@@ -338,7 +339,11 @@ def _to(s: Subject, one: Coming) -> str:
     else:
         ids = [id_ for id_, p in parties.items() if p.kind == "office"] if one.audience is Audience.OFFICE else []
     if not ids:
-        return wording.SKIP["nobody_above"] if one.audience is Audience.SUPERIOR else f"致{one.audience.value}"
+        return (
+            wording.SKIP["nobody_above"]
+            if one.audience is Audience.SUPERIOR
+            else f"致{AUDIENCE.get(one.audience.value, one.audience.value)}"
+        )
     name = "" if one.audience is Audience.UNIT else parties[ids[0]].name
     contact = choose_contact(contacts_by_party(s.session, ids)[ids[0]], one.notice)
     if contact is None:
