@@ -18,6 +18,7 @@ from rules.timetable import StepKind
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
 from tests.office.test_mailbook import launched
 from tests.office.test_office import Desk, act, local
+from tests.office.test_papers import plain_ladder
 from tests.office.test_requests import ask, by, plan_of
 
 UNIT = "BH001"
@@ -26,7 +27,7 @@ UNIT = "BH001"
 @pytest.fixture
 def desk(cast: LoadedCampaign, tmp_path: Path) -> Iterator[Desk]:
     """Return an office after its launch, live."""
-    with launched(cast, tmp_path, f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
+    with launched(plain_ladder(cast), tmp_path, f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
         with opened.house.ledger.writing() as session:
             session.execute(update(CampaignRow).values(live=True))
         opened.send(local(5, 27, 15))
