@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
-from cli import campaigns, delivery, incoming, ladder, mails, portal, review, staff, wishes
+from cli import campaigns, delivery, explain, incoming, ladder, mails, papers, portal, review, staff, wishes
 from cli.desk import Refused
 from cli.mistakes import in_plain_words
 from cli.showing import complain
@@ -60,6 +60,12 @@ for command in (
     wishes.revoke_links,
     wishes.calls,
     wishes.call,
+    papers.papers,
+    papers.draft_orders,
+    papers.draft_circulation,
+    papers.approve_paper,
+    papers.drop_paper,
+    explain.explain,
 ):
     app.command(command)
 app.command(review.return_, name="return")

@@ -9,6 +9,8 @@ from cli.showing import say, table, times_of
 
 def queue() -> None:
     """List what waits for a person: mails that came in, versions to be judged, queries, requests, mails in doubt."""
+    from ledger.papers import papers_of  # noqa: PLC0415
+    from ledger.tables import PaperState  # noqa: PLC0415
     from office.queue import ambiguous_mails, waiting_for_a_person  # noqa: PLC0415
     from office.stops import zone_of_house  # noqa: PLC0415
     from office.worklists import open_findings, waiting_requests, waiting_versions  # noqa: PLC0415
@@ -19,6 +21,7 @@ def queue() -> None:
         rows, lost = waiting_for_a_person(session, zone), ambiguous_mails(session, zone)
         versions, wishes = waiting_versions(session, zone), waiting_requests(session, zone)
         queries = len(open_findings(session, house))
+        drafts = len(papers_of(session, state=PaperState.DRAFT))
     columns = ("id", "received", "campaign", "unit", "kind", "from", "subject", "why")
     table(columns, rows, title=f"staff queue: mails that could not be placed or read, {times_of(zone.key)}")
     say(f"{len(rows)} waiting")
@@ -41,6 +44,8 @@ def queue() -> None:
         say(f"{len(wishes)} to be decided: `muster grant ID --grounds …` or `muster refuse ID --grounds …`")
     if queries:
         say(f"{queries} queries nobody has answered: `muster findings`, then `muster confirm ID --grounds …`")
+    if drafts:
+        say(f"{drafts} papers to be approved: `muster papers --to FOLDER`, then `muster approve-paper ID --grounds …`")
     if lost:
         title = f"mails to units that may have left, or not, {times_of(zone.key)}"
         table(("id", "unit", "notice", "when", "address", "last word"), lost, title=title)

@@ -201,6 +201,29 @@ class Returns(Part):
     working_days: int = Field(default=3, ge=1)
 
 
+class Papers(Part):
+    """How the office numbers its papers, and how soon an order demands what is late: working days by colour."""
+
+    order_number: str = "督办〔{year}〕第{number}号"
+    circulation_number: str = "通报〔{year}〕第{number}号"
+    yellow_within: int = Field(default=2, ge=1)
+    red_within: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _numbered(self) -> "Papers":
+        for name in ("order_number", "circulation_number"):
+            form: str = getattr(self, name)
+            try:
+                told = {form.format(year=year, number=number) for year, number in ((1, 2), (1, 3), (4, 2))}
+            except (KeyError, IndexError, ValueError):
+                told = set()
+            if len(told) < 3:  # noqa: PLR2004  another year or number gives another text
+                raise ValueError(
+                    f"{name}: {form!r} must hold {{year}} and {{number}}, as 督办〔{{year}}〕第{{number}}号"
+                )
+        return self
+
+
 class Attachment(Part):
     """A file sent with the launch notice; its hash is taken when the campaign is loaded."""
 
@@ -242,6 +265,7 @@ class Campaign(Part):
     sending: Sending = Sending()
     joiners: Joiners = Joiners()
     returns: Returns = Returns()
+    papers: Papers = Papers()
     attachments: tuple[Attachment, ...] = ()
     forms: dict[str, Form] = Field(default_factory=dict)  # filled by the loader, by the path written in `form:`
     calendar_days: CalendarDays = CalendarDays()  # filled by the loader

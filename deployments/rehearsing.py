@@ -146,10 +146,19 @@ def _show(console: Console, done: "Rehearsed", out: Path) -> None:
     for check in done.checks:
         _show_check(console, check)
     console.print(
-        f"workbook: {done.workbook}\nsummary:  {done.summary}\nmails:    {out / 'mails'}\n"
+        f"workbook: {done.workbook}\nsummary:  {done.summary}\npapers:   {_papers_told(done)}\n"
+        f"mails:    {out / 'mails'}\n"
         f"ledger:   {out / 'var' / 'ledger.db'}",
         soft_wrap=True,
     )
+
+
+def _papers_told(done: "Rehearsed") -> str:
+    """Say where the drafts of 督办单 and 通报 lie."""
+    orders = sum("督办单" in path.name for path in done.papers)
+    if not done.papers:
+        return "none: nothing has fallen due"
+    return f"{done.papers[0].parent} (drafts: {orders} 督办单, {len(done.papers) - orders} 通报)"
 
 
 def _mails_told(accounts: Accounts) -> list[str]:

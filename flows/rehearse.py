@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from office.approvals import approve
 from office.destination import IncomingFile
 from office.handin import hand_in_on_behalf
 from office.launching import join_unit
+from office.papers import draft_circulation, draft_orders, write_ahead
 from office.queue import ambiguous_mails
 from rehearsal.recount import read_lines, recount
 from rules.deadlines import local_instant
@@ -46,6 +48,7 @@ class Rehearsed:
     checks: tuple[Check, ...]
     workbook: Path | None
     summary: Path | None
+    papers: tuple[Path, ...]  # the drafts of 督办单 and 通报
     runs: int
 
 
@@ -78,6 +81,7 @@ async def rehearse(
             look="muster mails: the last ones planned",
         )
     checks = [*await asyncio.to_thread(_checks, stage), *([again] if twice else [])]
+    papers = await asyncio.to_thread(_draft_papers, stage, steps[-1].moment)
     with premises().ledger.reading() as session:
         accounts = accounts_of(session, stage.key)
     reports = premises().reports / stage.key
@@ -86,6 +90,7 @@ async def rehearse(
         checks=tuple(checks),
         workbook=_newest(reports, ".xlsx"),
         summary=_newest(reports, ".docx"),
+        papers=papers,
         runs=runs,
     )
 
@@ -130,6 +135,18 @@ def _let_the_world_act(stage: Stage, moment: datetime) -> None:
     if stage.newcomer is not None and moment == _joins_at(stage):
         with house.ledger.writing() as session:
             join_unit(session, act, stage.key, stage.newcomer, "新设单位，自本日起参加活动")
+
+
+def _draft_papers(stage: Stage, moment: datetime) -> tuple[Path, ...]:
+    """Draft the orders and the circulation that staff would be shown at the end, for people to open."""
+    house, act = premises(), Act.now(OPERATOR, moment)
+    with house.ledger.reading() as session:
+        ahead = write_ahead(session, act, stage.key)
+    with house.ledger.writing() as session:
+        draft_orders(session, house, act, stage.key, ahead=ahead)
+        with suppress(ValueError):  # nothing has fallen due
+            draft_circulation(session, house, act, stage.key)
+    return tuple(sorted((house.reports / stage.key / "papers").glob("*.docx")))
 
 
 def _checks(stage: Stage) -> list[Check]:

@@ -11,6 +11,7 @@ LedgerError
 ├── UnknownSubmission
 ├── UnknownFinding
 ├── UnknownRequest
+├── UnknownPaper
 └── BrokenChain
 """
 
@@ -57,6 +58,10 @@ class UnknownFinding(LedgerError):  # noqa: N818
 
 class UnknownRequest(LedgerError):  # noqa: N818
     """There is no such request."""
+
+
+class UnknownPaper(LedgerError):  # noqa: N818
+    """There is no such paper."""
 
 
 class UnknownApproval(LedgerError):  # noqa: N818

@@ -25,11 +25,13 @@ from rules.notices import ItemDue
 CLASS_OF = {
     "launch": MailClass.BULK,
     "closing": MailClass.BULK,
+    "circulation": MailClass.BULK,
     "reminder": MailClass.CHASE,
     "reminder_responsible": MailClass.CHASE,
     "escalation_bulletin": MailClass.BULK,
     "escalation": MailClass.CHASE,
     "escalation_digest": MailClass.CHASE,
+    "supervision_order": MailClass.CHASE,
 }
 # Smaller goes first: an escalation before a reminder, so that the daily cap never eats a rung of the ladder.
 PRIORITY_OF = {
@@ -42,6 +44,8 @@ PRIORITY_OF = {
     "answer": 10,
     "acknowledged": 12,
     "summary": 20,
+    "digest": 20,
+    "supervision_order": 28,
     "escalation": 30,
     "escalation_digest": 30,
     "reminder_responsible": 38,

@@ -16,17 +16,14 @@ from ledger.outbox import NewMessage, plan_messages
 from ledger.tables import CampaignRow, MessageRow, MessageState
 from office import wording
 from office.contacts import contact_troubles
+from office.digest import plan_digest
 from office.letters import Alert
 from office.premises import Premises
 from office.rulebook import open_book, rulebook_of
-from office.worklists import waiting_requests, waiting_versions
 
 SHOWN = 40
 CONTACTS, DESK, APPROVALS = "contacts", "desk", "approvals"  # topics; of a stopped lane: lane:<name>
-READERS = {
-    DESK: "reviewer",
-    APPROVALS: "approver",
-}  # the role of the office to whom a topic goes, where it is not the operators
+READERS = {APPROVALS: "approver"}  # the role of the office to whom a topic goes, where it is not the operators
 
 
 def alert_staff(session: Session, premises: Premises, act: Act, campaign: str, topic: str, *, said: str = "") -> bool:
@@ -34,7 +31,11 @@ def alert_staff(session: Session, premises: Premises, act: Act, campaign: str, t
 
     What it lists is read when it is composed, so one that still waits for that tells the new trouble too. If the
     day's has been composed, the trouble is told tomorrow, when the campaign's sending window opens.
+    What waits for the staff's own hands is in their digest: today's, if it has not gone, else tomorrow's.
     """
+    if topic == DESK:
+        session.flush()
+        return plan_digest(session, premises, act, campaign, just_now=True) > 0
     row, book = open_book(session, campaign)
     if _waits_to_be_composed(session, row.id, topic):
         return False
@@ -79,8 +80,6 @@ def alert_lines(session: Session, campaign: CampaignRow, detail: Mapping[str, An
             lines=(wording.ANSWERED.format(said=detail.get("said", "")),),
             remedy=wording.ALERT_REMEDY["lane"].format(lane=lane),
         )
-    if topic == DESK:
-        return _desk(session, campaign)
     if topic == APPROVALS:
         return _approvals(session, campaign)
     troubles = contact_troubles(session, campaign.id)
@@ -115,21 +114,4 @@ def _approvals(session: Session, campaign: CampaignRow) -> Alert:
             for one in waiting
         ),
         remedy=wording.ALERT_REMEDY["approvals"],
-    )
-
-
-def _desk(session: Session, campaign: CampaignRow) -> Alert:
-    """Return what waits for staff to decide: what units ask for, and what they handed in for review."""
-    zone = rulebook_of(campaign).zone
-    wishes = waiting_requests(session, zone, campaign.id)
-    versions = waiting_versions(session, zone, campaign.id)
-    lines = [
-        *(wording.DESK["request"].format(unit=line[3], wish=line[4], at=line[1]) for line in wishes),
-        *(wording.DESK["version"].format(unit=line[3], title=line[4], number=line[5], at=line[1]) for line in versions),
-    ]
-    more = (wording.DESK["more"].format(count=len(lines) - SHOWN),) if len(lines) > SHOWN else ()
-    return Alert(
-        headline=wording.ALERT["desk"].format(requests=len(wishes), versions=len(versions)),
-        lines=(*lines[:SHOWN], *more),
-        remedy=wording.ALERT_REMEDY["desk"],
     )

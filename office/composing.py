@@ -17,8 +17,18 @@ from mail.tokens import sign
 from office import wording
 from office.alerts import alert_lines
 from office.decided import told_of
+from office.digest import waiting_list
 from office.ladder import BULLETIN, LIST_OF
-from office.letters import CampaignLines, ContactLines, DigestRow, ItemLine, LetterContext, PartyLines, TallyRow
+from office.letters import (
+    CampaignLines,
+    ContactLines,
+    DigestRow,
+    ItemLine,
+    LetterContext,
+    PartyLines,
+    TallyRow,
+    WaitingList,
+)
 from office.links import has_page, portal_link
 from office.premises import Premises
 from office.rulebook import Rulebook, rulebook_of
@@ -28,7 +38,9 @@ from rules.obligations import Obligation, is_owed, standing
 from rules.rates import Totals, totals
 from rules.timetable import Audience
 
-CHASES = frozenset({"reminder", "reminder_responsible", "escalation", "escalation_digest", BULLETIN})
+CHASES = frozenset(
+    {"reminder", "reminder_responsible", "escalation", "escalation_digest", "supervision_order", BULLETIN}
+)
 SAME_FOR_MANY = frozenset({"launch", "reminder", "reminder_responsible", "escalation", "closing"})
 SPEAK_OF_OTHERS = frozenset(
     {"escalation_digest", BULLETIN}
@@ -49,6 +61,9 @@ WHY = {
     "escalation_digest": "您收到本邮件，是因为名单中的单位由贵单位主管或归口联系。",
     "escalation_bulletin": "您收到本邮件，是因为贵单位参加本次活动。",
     "alert": "您收到本邮件，是因为您登记为本系统的值守人员。",
+    "supervision_order": "您收到本邮件，是因为办公室已批准向贵单位发出督办单。",
+    "circulation": "您收到本邮件，是因为贵单位在本次活动的单位名单中。",
+    "digest": "您收到本邮件，是因为您登记为办公室的审核或审批人员。",
     "summary": "您收到本邮件，是因为贵办公室牵头本次活动。",
     "closing": "您收到本邮件，是因为贵单位在本次活动的报送单位名单中。",
 }
@@ -203,6 +218,9 @@ class Composer:
             digest=self._digest(live) if message.notice in SPEAK_OF_OTHERS else (),
             tally=self._tally() if message.notice == "summary" else (),
             alert=alert_lines(self._session, self._row, message.detail) if message.notice == "alert" else None,
+            waiting=waiting_list(self._session, self._row, self._act.as_of)
+            if message.notice == "digest"
+            else WaitingList(),
             rung_text=self._relation(party, live),
             final=bool(message.detail.get("final", False)),
         )

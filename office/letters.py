@@ -123,6 +123,32 @@ class Alert:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WaitingLine:
+    """One thing that waits for the office: since when, how bad that is, and the command that does it."""
+
+    kind_text: str
+    what: str
+    since_text: str
+    age: str  # fresh, aged, old
+    age_text: str
+    command: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingList:
+    """What waits for the office, the oldest first; ``more`` are not shown, ``old`` of all have waited too long."""
+
+    lines: tuple[WaitingLine, ...] = ()
+    more: int = 0
+    old: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many things wait."""
+        return len(self.lines) + self.more
+
+
+@dataclass(frozen=True, kw_only=True)
 class NamedContact:
     """A contact as a mail names it."""
 
@@ -175,6 +201,7 @@ class LetterContext:
     tally: tuple[TallyRow, ...] = ()
     alert: Alert | None = None
     decision: DecisionLines | None = None
+    waiting: WaitingList = WaitingList()
     rung_text: str = ""
     final: bool = False
     sample: bool = False

@@ -15,12 +15,15 @@ from office.letters import (
     LetterContext,
     NamedContact,
     PartyLines,
+    WaitingLine,
+    WaitingList,
 )
 from office.rulebook import Rulebook
 from rules.rates import Totals
 
 NOTICES = tuple(WHY)
 DECIDED = ("granted", "refused", "contact_changed", "answer")
+PAPERS = {"supervision_order": "督办〔2020〕第1号", "circulation": "通报〔2020〕第1号"}
 TROUBLE = "；".join(
     (
         wording.TROUBLE["unreached"],
@@ -59,7 +62,7 @@ def sample_context(book: Rulebook, notice: str, reply_address: str, at: datetime
         link=link,
         acknowledge=(f"{link}/a/1",) if link else (),
         items=items,
-        attachments=("附件2活动计划表.xlsx", "报送截止时间.ics"),
+        attachments=(f"{PAPERS[notice]}.docx",) if notice in PAPERS else ("附件2活动计划表.xlsx", "报送截止时间.ics"),
         answer=_answer(items[0].title, flawed=notice == "returned"),
         digest=(
             DigestRow(
@@ -80,6 +83,7 @@ def sample_context(book: Rulebook, notice: str, reply_address: str, at: datetime
             remedy=wording.ALERT_REMEDY["contacts"],
         ),
         decision=_decision(notice, items[0]),
+        waiting=_waiting(items[0]),
         rung_text="主管",
         final=False,
         sample=True,
@@ -87,6 +91,8 @@ def sample_context(book: Rulebook, notice: str, reply_address: str, at: datetime
 
 
 def _decision(notice: str, item: ItemLine) -> DecisionLines | None:
+    if notice in PAPERS:
+        return DecisionLines(said=PAPERS[notice])
     if notice not in DECIDED:
         return None
     changed = notice == "contact_changed"
@@ -104,6 +110,18 @@ def _decision(notice: str, item: ItemLine) -> DecisionLines | None:
         about="关于报送时间的咨询",
         said="请以通知所列时间为准。",
     )
+
+
+def _waiting(item: ItemLine) -> WaitingList:
+    line = WaitingLine(
+        kind_text=wording.WAITS["version"],
+        what=f"SAMPLE 某某街道办事处：《{item.title}》第1次报送",
+        since_text="5月28日 10:20起",
+        age="old",
+        age_text=wording.AGE["old"].format(days=4),
+        command="muster accept 12 或 muster return 12",
+    )
+    return WaitingList(lines=(line,), old=1)
 
 
 def _answer(title: str, *, flawed: bool) -> Answer:

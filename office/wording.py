@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from rules.deadlines import stated
+from rules.deadlines import StatedDeadline, stated
 from rules.obligations import Obligation, first_received
 
 ZONE = {"Asia/Shanghai": "北京时间", "Asia/Urumqi": "新疆时间", "Asia/Hong_Kong": "香港时间"}
@@ -37,6 +37,9 @@ NOTICE = {
     "refused": "申请未同意",
     "contact_changed": "联系人变更",
     "answer": "答复来信",
+    "supervision_order": "督办单",
+    "circulation": "通报",
+    "digest": "待办提示",
 }
 STEP = {
     "launch": "下发通知",
@@ -111,14 +114,11 @@ TROUBLE = {
 ALERT = {
     "contacts": "有 {count} 个单位的联系方式需要核实",
     "lane": "发往“{lane}”通道的邮件已暂停",
-    "desk": "有 {requests} 项申请、{versions} 份材料等待办理",
     "approvals": "有 {count} 份催办清单等待审批",
 }
 ALERT_REMEDY = {
     "approvals": "用 muster approvals 查看名单，用 muster approve 同意发出，或用 muster decline 暂不发出。"
     "未经同意一律不发，以后各级也随之顺延；同意时已经报送的单位自动从名单中去掉。",
-    "desk": "用 muster queue 查看，申请用 muster grant 或 muster refuse 办理，"
-    "材料用 muster accept 通过或 muster return 退回。",
     "contacts": "请电话联系这些单位，核对邮箱；没有可用邮箱的单位收不到通知和提醒，可请其电话报送，"
     "由办公室用 muster hand-in 代为录入。"
     "联系人有变化的，用 muster contact 更正，新旧联系人都会收到通知；通话情况用 muster call 登记。",
@@ -126,10 +126,21 @@ ALERT_REMEDY = {
     '解决后执行 muster release --lane {lane} --grounds "原因"，暂停的邮件会继续发出。',
 }
 CONSENT = "{rung}：{units}家单位{items}项材料（{occasion}）"
-DESK = {
-    "request": "{unit}：{wish}（{at} 提出）",
-    "version": "{unit}：《{title}》第 {number} 次报送待审核（{at} 收到）",
-    "more": "另有 {count} 项，见待办清单。",
+# What waits for staff, by what it is and how long it has waited.
+WAITS = {
+    "version": "待审核",
+    "query": "待核实",
+    "request": "申请",
+    "letter": "来信未处理",
+    "paper": "待批准",
+    "doubt": "发信存疑",
+    "contact": "联系方式",
+    "approval": "催办待批",
+}
+AGE = {
+    "fresh": "已等{days}个工作日",
+    "aged": "◆已等{days}个工作日",
+    "old": "◆◆已等{days}个工作日（超过3个）",
 }
 ANSWERED = "对方邮件服务器的答复：“{said}”"
 # Why an address fails, by how the record of it begins. What a mail server said is quoted, our own words are not.
@@ -243,6 +254,12 @@ def moment_text(moment: datetime, zone: ZoneInfo) -> str:
     return f"{local.month}月{local.day}日 {local:%H:%M}"
 
 
+def date_text(moment: datetime, zone: ZoneInfo) -> str:
+    """Return the local day of an instant as official papers date it: 2020年6月3日."""
+    local = moment.astimezone(zone)
+    return f"{local.year}年{local.month}月{local.day}日"
+
+
 def zone_text(zone: ZoneInfo) -> str:
     """Return a zone as people call it."""
     return ZONE.get(zone.key, zone.key)
@@ -257,7 +274,11 @@ def due_text(due: datetime | None, zone: ZoneInfo) -> str:
     """Return a due instant as a circular says it: 5月31日（星期日）24时前, 6月5日（星期五）16:00前."""
     if due is None:
         return "随时报送"
-    deadline = stated(due, zone)
+    return stated_text(stated(due, zone))
+
+
+def stated_text(deadline: StatedDeadline) -> str:
+    """Return a stated deadline the same way."""
     weekday = WEEKDAYS[deadline.day.weekday()]
     clock = "24时" if deadline.at is None else f"{deadline.at:%H:%M}"
     return f"{deadline.day.month}月{deadline.day.day}日（星期{weekday}）{clock}前"

@@ -95,14 +95,15 @@ def waiting_requests(session: Session, zone: ZoneInfo, campaign_id: int | None =
                 local(request.asked_at, zone),
                 session.get_one(CampaignRow, request.campaign_id).key,
                 f"{party.code} {party.name}",
-                _wish(session, request, zone),
+                wish_of(session, request, zone),
                 one_line(request.reason),
             )
         )
     return lines
 
 
-def _wish(session: Session, request: RequestRow, zone: ZoneInfo) -> str:
+def wish_of(session: Session, request: RequestRow, zone: ZoneInfo) -> str:
+    """Return what a unit asks for, in words."""
     wish = request.wish
     if request.kind != EXTENSION:
         role = wording.ROLE.get(wish["role"], wish["role"])

@@ -47,6 +47,7 @@ SomeContact = TypeVar("SomeContact", bound=Contact)
 
 UNIT_ORDER = ("liaison", "duty", "responsible")
 RESPONSIBLE_FIRST = ("responsible", "liaison", "duty")
+TO_RESPONSIBLE = frozenset({"escalation", "escalation_digest", "reminder_responsible", "supervision_order"})
 OFFICE_ORDER = ("lead", "reviewer", "approver", "ops")
 
 
@@ -55,7 +56,7 @@ def contact_order(notice: str) -> tuple[str, ...]:
     """Return the roles in the order in which a notice tries them; the office's own follow a unit's."""
     if notice == "alert":
         return ("ops", *(role for role in OFFICE_ORDER if role != "ops"))
-    unit = RESPONSIBLE_FIRST if notice in ("escalation", "escalation_digest", "reminder_responsible") else UNIT_ORDER
+    unit = RESPONSIBLE_FIRST if notice in TO_RESPONSIBLE else UNIT_ORDER
     return (*unit, *OFFICE_ORDER)
 
 

@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from ledger.campaigns import find_campaign
 from ledger.errors import UnknownCampaign
+from office.digest import plan_digest
 from office.launching import launch_campaign, load
 from office.planning import Planned, plan_step
 from rules.timetable import StepKind
@@ -40,4 +41,6 @@ async def plan_notices(campaign: str, kind: StepKind, as_of: datetime) -> Planne
 def _plan(campaign: str, kind: StepKind, as_of: datetime) -> Planned:
     house, act = premises(), act_of(f"rule:{kind}", as_of)
     with house.ledger.writing() as session:
+        if kind is StepKind.REMIND:
+            plan_digest(session, house, act, campaign)  # what waits for staff, if they have not heard of it today
         return plan_step(session, house, act, campaign, kind)

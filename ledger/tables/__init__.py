@@ -16,6 +16,7 @@ from ledger.tables.desk import (
 from ledger.tables.intake import IntakeKind, IntakeRow, IntakeState
 from ledger.tables.messages import GONE, UNTOLD, AttemptRow, ItemRow, MailClass, MessageRow, MessageState
 from ledger.tables.obligations import AnswerRow, DraftRow, FigureRow, FileRow, FindingRow, ObligationRow, SubmissionRow
+from ledger.tables.papers import PaperKind, PaperRow, PaperState
 
 __all__ = [
     "GONE",
@@ -48,6 +49,9 @@ __all__ = [
     "MessageRow",
     "MessageState",
     "ObligationRow",
+    "PaperKind",
+    "PaperRow",
+    "PaperState",
     "PartyKind",
     "PartyRow",
     "RequestRow",

@@ -53,7 +53,7 @@ def test_a_notice_says_contact_number_and_reason_in_both_bodies(
     for body in (rendered.text, rendered.html):
         for needed in (REPLY, "022-00000000", "office@office.example", "P3F-ABCDEFGHIJ", context.why, "区安委会办公室"):
             assert needed in body, needed
-        if notice not in ("summary", "receipt", "returned", "acknowledged", "alert", *DECIDED):
+        if notice not in ("summary", "receipt", "returned", "acknowledged", "alert", "circulation", "digest", *DECIDED):
             assert "5月31日（星期日）24时前" in body
 
 

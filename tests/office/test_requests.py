@@ -98,12 +98,12 @@ def test_staff_hear_of_what_waits_for_them_once_a_day(desk: Desk) -> None:
             reason="人员调整",
         )  # fmt: skip
     desk.send(local(5, 29))
-    row, text = last_mail(desk, "alert")
-    assert row.address == "review@office.example"
-    assert "有 2 项申请、0 份材料等待办理" in text
+    _, text = last_mail(desk, "digest")
+    assert "有下列2件事项等待办理" in text
     assert "活动计划表：5月31日（星期日）24时前 → 2020-06-04" in text
     with desk.house.ledger.reading() as session:
-        assert len(session.scalars(select(MessageRow).where(MessageRow.notice == "alert")).all()) == 1
+        told = session.scalars(select(MessageRow.address).where(MessageRow.notice == "digest")).all()
+        assert told == ["review@office.example", "approve@office.example"]
 
 
 def test_staff_grant_another_day_than_the_one_asked_for(desk: Desk) -> None:
