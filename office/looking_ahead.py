@@ -17,6 +17,7 @@ from office.premises import Premises
 from office.workbooks import forget_ahead, open_ahead
 
 AHEAD = 8  # mails looked at before their turn, and handled under one pen at most
+LOOKERS = 2  # threads; most of the time they wait for the processes that open workbooks
 
 
 class Looked(NamedTuple):
@@ -30,12 +31,12 @@ def looked_at(premises: Premises, hashes: Sequence[str]) -> Generator[tuple[Inco
     """Yield kept mails read, in groups: those that are ready, one at least, in the order of their hashes.
 
     The files of a mail are kept and its workbooks at hand, those in a .zip too; meanwhile the next mails are looked at
-    in another thread. None for a mail at which anything is wrong: it is found again, and said, when it is handled.
+    in other threads. None for a mail at which anything is wrong: it is found again, and said, when it is handled.
     Close what is not run to its end.
     """
     to_come = iter(hashes)
     coming: deque[Future[Looked]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="looking-ahead") as other:
+    with ThreadPoolExecutor(LOOKERS, thread_name_prefix="looking-ahead") as other:
 
         def look_on() -> None:
             missing = AHEAD - len(coming)
