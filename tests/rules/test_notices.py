@@ -256,3 +256,47 @@ def test_whatever_runs_are_missed_or_doubled_no_rung_is_said_twice_or_after_the_
         assert s.due is not None
         is_early = s.rung == "on" or s.rung.startswith("before")
         assert (s.at < s.due) is is_early
+
+
+@settings(max_examples=25)
+@given(
+    late=st.integers(24, 24 * 45),
+    reported=st.dictionaries(st.integers(0, 2), st.integers(0, 24 * 45)),
+)
+def test_one_late_run_says_what_hourly_runs_would_have_said_less_what_was_overtaken(
+    late: int, reported: dict[int, int]
+) -> None:
+    start, dues = local(5, 27), (SUNDAY_DUE, FRIDAY_DUE, TUESDAY_DUE)
+
+    def world(hours: list[int]) -> list[Said]:
+        said: list[Said] = []
+        for hour in hours:
+            now = start + timedelta(hours=hour)
+            came = {i: start + timedelta(hours=h) for i, h in reported.items()}
+            facts = [
+                owing(i, party=i, due=due, versions=handed_in(came[i]) if i in came and came[i] <= now else ())
+                for i, due in enumerate(dues)
+            ]
+            index = said_index(said)
+            said += [*say(remind(facts, index, now), now), *say(escalate(facts, index, now), now)]
+        return said
+
+    punctual, tardy = world(list(range(late + 1))), world([late])
+    owed = [i for i in range(3) if reported.get(i, late + 1) > late]
+    for i in owed:
+        chased = [s.rung for s in punctual if s.obligation_id == i and not s.rung.startswith("escalate")]
+        at_once = [s.rung for s in tardy if s.obligation_id == i and not s.rung.startswith("escalate")]
+        untrue = start + timedelta(hours=late) >= dues[i] and chased[-1:] in (["on"], ["before:2"])
+        assert at_once == ([] if untrue else chased[-1:])  # only the last of them, unless it is no longer true
+        climbed = [s.rung for s in punctual if s.obligation_id == i and s.rung.startswith("escalate")]
+        # Nobody is overtaken: a late run begins at the ladder's foot, and goes on a working day later.
+        assert [s.rung for s in tardy if s.obligation_id == i and s.rung.startswith("escalate")] == climbed[:1]
+    assert {s.obligation_id for s in tardy} <= set(owed)
+    after = [late + 24 * day for day in range(1, 30)]
+    ends = [
+        sorted({(s.obligation_id, s.rung) for s in world(hours) if s.rung.startswith("escalate")})
+        for hours in ([*range(late + 1), *after], [late, *after])
+    ]
+    missing = set(owed) - {i for i, hour in reported.items() if hour <= late + 24 * 29}
+    for i in missing:
+        assert [rung for id_, rung in ends[0] if id_ == i] == [rung for id_, rung in ends[1] if id_ == i]
