@@ -248,13 +248,14 @@ class Composer:
 
     def _line(self, ob: Obligation, *, asked: bool) -> ItemLine:
         deliverable = self._book.campaign.deliverable(ob.deliverable)
+        scan = wording.SCAN_WELCOME if deliverable.sealed_scan else ""
         return ItemLine(
             title=self._title(ob, deliverable),
             label=deliverable.label,
             due_text=wording.due_text(ob.due, self._book.zone),
             state_text=wording.STANDING[standing(ob)],
             overdue_text=wording.overdue_text(ob.due, self._act.as_of, self._book.zone) if is_owed(ob) else "",
-            note=self._notes.get(ob.id, ""),
+            note="；".join(part for part in (self._notes.get(ob.id, ""), scan) if part),
             open=is_owed(ob),
             asked=asked,
         )
