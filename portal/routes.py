@@ -12,7 +12,7 @@ from office.rulebook import rulebook_of
 from office.unit_desk import AffairView, Desk, affair_of, desk_of, voluntary_of
 from office.unit_forms import empty_workbook, fill_and_check, open_form, save_draft, typed_before, typed_in, view_form
 from office.unit_handin import hand_in_files, hand_in_form, hand_in_nothing
-from office.unit_own import NotYoursError, own_file, own_intake, own_obligation, submissions_of
+from office.unit_own import NotYoursError, is_answered_by_mail, own_file, own_intake, own_obligation, submissions_of
 from portal.counter import Counter
 from portal.forms import Again, Sent
 from portal.gate import Ready, Visit
@@ -226,6 +226,7 @@ def _result(visit: Visit, number: int) -> Page:
     mine = [(a, v) for a in context["desk"].affairs for v in a.versions if v.submission_id in handed_in]
     shown = {
         "answer": answer,
+        "mailed": is_answered_by_mail(visit.session, intake),
         "known_before": intake.kind == IntakeKind.DUPLICATE,
         "receipts": [(v.submission_id, a.title) for a, v in mine],
         "pages": [(f"/o/{a.obligation_id}", f"去更正、核实{a.title}") for a, v in mine if v.state in TO_DO],

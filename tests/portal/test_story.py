@@ -293,6 +293,34 @@ async def test_whoever_is_refused_finds_the_way_back_and_the_text(office: Office
         assert clerk.page.status_code == 200
 
 
+async def test_what_is_refused_on_the_page_makes_no_mail_and_what_is_taken_makes_one(
+    office: Office, clerk: Clerk
+) -> None:
+    desk, number = office.link(), office.obligation("scheme")
+
+    def mails() -> list[str]:
+        with office.house.ledger.reading() as session:
+            query = select(MessageRow.notice).where(MessageRow.notice.in_(("receipt", "returned")))
+            return list(session.scalars(query.order_by(MessageRow.id)))
+
+    await clerk.open(f"{desk}/o/{number}")
+    page = await clerk.upload(f"{desk}/o/{number}/upload", ("方案.doc", b"no document"))
+    assert "下列文件没有登记" in page
+    assert "已经收到过" not in page  # refused, not a copy of what was there
+    assert "同时发往" not in page
+    form = office.obligation("progress")
+    empty = empty_form(office.book.campaign.digest(), "progress", office.book)
+    wrong = fill_form(empty.fill(unit_name="x", token=office.token()), random.Random(1), Manner.WRONG)
+    await clerk.open(f"{desk}/o/{form}")
+    page = await clerk.upload(f"{desk}/o/{form}/upload", ("表.xlsx", wrong))
+    assert "退回" in page
+    assert mails() == []
+    await clerk.open(f"{desk}/o/{number}")
+    page = await clerk.upload(f"{desk}/o/{number}/upload", ("方案.pdf", b"%PDF-1"), ("别的.doc", b"no document"))
+    assert "同时发往" in page
+    assert mails() == ["returned"]  # part of it was taken: the mail says which
+
+
 async def test_after_the_due_instant_a_hand_in_is_taken_and_marked_late(office: Office, clerk: Clerk) -> None:
     office.now = local(6, 6)
     desk, number = office.link(), office.obligation("scheme")
