@@ -97,7 +97,7 @@ class AffairView:
     dated: bool
     paper_text: str = ""  # how the electronic and the paper track stand, where an original is asked for
     paper_due: bool = False  # the original has not come
-    scan: bool = False  # a scan with the seal is welcome
+    scan: bool = False  # a scan with the seal is welcome and has not come
     scan_text: str = ""  # whether it came
     asked_text: str = ""  # what was asked of the office for it, and waits
     versions: tuple[VersionView, ...] = ()
@@ -221,7 +221,7 @@ def _affair(
         nil_allowed=deliverable.nil_return and open_,
         dated=True,
         asked_text=f"已申请延期至 {asked.wish.get('until', '')}，等待办公室处理" if asked is not None else "",
-        scan=deliverable.sealed_scan,
+        scan=deliverable.sealed_scan and not _has_scan(versions),
         scan_text=wording.SCAN[_has_scan(versions)] if deliverable.sealed_scan else "",
         versions=versions,
     )
