@@ -106,7 +106,7 @@ def entries(desk: Desk, message_id: int) -> dict[str, tuple[int, datetime]]:
     mail = parse_mail(b"".join(composed.chunks))
     calendars = [a.content for a in mail.attachments if a.media_type == "text/calendar"]
     found = icalendar.Calendar.from_ical(calendars[0]).walk("VEVENT") if calendars else []
-    return {str(event["uid"]): (int(event["sequence"]), event["dtend"].dt) for event in found}
+    return {str(event["uid"]): (event.decoded("sequence"), event.decoded("dtend")) for event in found}
 
 
 def test_a_deadline_that_was_moved_moves_in_the_clerk_s_calendar(desk: Desk) -> None:
