@@ -110,7 +110,7 @@ def board(campaign: str) -> None:
             row.name,
             row.category,
             *(
-                cell_text(row.cells.get(key, []), wording.STANDING, found.nil, found.promised)
+                cell_text(row.cells.get(key, []), wording.STANDING, found.nil, found.promised, found.papers)
                 for key, _ in found.deliverables
             ),
         )

@@ -142,6 +142,8 @@ def _deliverable(campaign: Campaign, source: Source, number: int, item: Delivera
         yield fault("due", "needs a deadline: either due or recurrence", "give exactly one of them")
     if item.original and item.kind is DeliverableKind.FREE:
         yield fault("original", "free materials owe no sealed original", "remove it, or make it a document")
+    if item.sealed_scan and item.kind is not DeliverableKind.DOCUMENT:
+        yield fault("sealed_scan", "only a document is sealed and scanned", "remove it, or make it a document")
     for category in item.owed_by.categories:
         if category not in campaign.categories:
             yield fault("owed_by", f"unknown category {category!r}", f"use one of {'、'.join(campaign.categories)}")

@@ -127,6 +127,7 @@ class Deliverable(Part):
     nil_return: bool = False
     review: Review = Review.AUTO
     original: bool = False  # the sealed paper original is asked for besides
+    sealed_scan: bool = False  # of a document, a scan of it with the seal is welcome besides
 
 
 class Audience(StrEnum):

@@ -22,13 +22,15 @@ class StateLine:
     version: str = ""
     channel: str = ""
     file_name: str = ""
+    paper: str = ""  # whether the original came on paper
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeliverableSheet:
-    """A deliverable with the state of every unit that owes it."""
+    """A deliverable with the state of every unit that owes it; ``paper`` asks for an original on paper besides."""
 
     title: str
+    paper: bool = False
     lines: tuple[StateLine, ...]
 
 

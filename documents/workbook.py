@@ -45,7 +45,10 @@ def write_consolidated(book: ConsolidatedBook) -> bytes:
         if _numeric_rows(figures.form):
             _totals(workbook, book, figures)
     for deliverable in book.deliverables:
-        _sheet(workbook, book, f"{deliverable.title}", STATE_HEAD, STATE_WIDTHS, map(_state, deliverable.lines))
+        head = (*STATE_HEAD, "纸质原件") if deliverable.paper else STATE_HEAD
+        widths = (*STATE_WIDTHS, 30) if deliverable.paper else STATE_WIDTHS
+        row = _state_with_paper if deliverable.paper else _state
+        _sheet(workbook, book, f"{deliverable.title}", head, widths, map(row, deliverable.lines))
     if book.voluntary:
         _sheet(workbook, book, "随时报送材料", STATE_HEAD, STATE_WIDTHS, map(_state, book.voluntary))
     for figures in book.forms:
@@ -226,6 +229,10 @@ def _state(line: StateLine) -> tuple[object, ...]:
         line.channel,
         line.file_name,
     )
+
+
+def _state_with_paper(line: StateLine) -> tuple[object, ...]:
+    return (*_state(line), line.paper)
 
 
 def _figures(workbook: Workbook, book: ConsolidatedBook, figures: FormFigures) -> None:

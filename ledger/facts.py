@@ -171,6 +171,16 @@ def _versions(
     return found
 
 
+def times_moved(session: Session, obligation_ids: Collection[int]) -> dict[int, int]:
+    """Return how often decisions moved the due instant of each obligation that was moved."""
+    query = select(DecisionRow.obligation_id, DecisionRow.before, DecisionRow.after)
+    found: dict[int, int] = {}
+    for obligation_id, before, after in session.execute(query.where(DecisionRow.obligation_id.in_(obligation_ids))):
+        if obligation_id is not None and "due" in after and before.get("due") != after["due"]:
+            found[obligation_id] = found.get(obligation_id, 0) + 1
+    return found
+
+
 _RANK = {state.value: rank for state, rank in RANK.items()}
 NAMED, DEAD, UNNAMED = "n", "d", "-"  # what a message says of an obligation: names it, names it in vain, or not
 

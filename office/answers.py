@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from documents.sniff import FileKind
 from ledger.facts import load_obligations
 from ledger.tables import AnswerRow, DeliverableRow, FileRow, FindingRow, IntakeRow, ObligationRow, SubmissionRow
 from office import wording
@@ -21,6 +22,7 @@ SETTLED: Mapping[str, str] = wording.SETTLED
 CELL_OF_OTHER = "（{other_cell}）"  # as the sentences of findings name the cell of another number
 WITHOUT_CELL = re.compile(r"（[A-Z]{1,3}[1-9][0-9]{0,6}）")
 SHOWN = 30  # findings in one mail; the rest are counted
+SCANS = frozenset({FileKind.PDF})  # what a scan with the seal may be
 STATES = {
     "accepted": "已接收",
     "submitted": "已收到，待办公室审核",
@@ -101,7 +103,21 @@ def _line(
         ),
         more_findings=max(0, len(rows) - SHOWN),
         note=instead_text(submission.version, submission.state, known),
+        scan_text=_scan_text(session, book, known),
     )
+
+
+def _scan_text(session: Session, book: Rulebook, known: Obligation) -> str:
+    """Return whether the scan with the seal came among the versions that were not returned, where it is welcome."""
+    if not book.campaign.deliverable(known.deliverable).sealed_scan:
+        return ""
+    query = (
+        select(FileRow.kind)
+        .join(SubmissionRow, SubmissionRow.id == FileRow.submission_id)
+        .where(SubmissionRow.obligation_id == known.id, SubmissionRow.state != SubmissionState.RETURNED.value)
+    )
+    came = any(kind in SCANS for kind in session.scalars(query))
+    return wording.SCAN[True] if came else wording.SCAN_MISSING
 
 
 def instead_text(number: int, state: str, known: Obligation) -> str:

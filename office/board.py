@@ -12,10 +12,11 @@ from ledger.facts import load_obligations, party_names
 from ledger.ladder import promises
 from ledger.tables import PartyKind
 from office.nil import nil_versions
+from office.paper import original_text, originals_at
 from office.rulebook import Rulebook, open_book
 from office.wording import NIL
 from rules.deadlines import stated
-from rules.obligations import Obligation, Standing, counting_version, is_on_time, is_owed, standing
+from rules.obligations import REPORTED, Obligation, Standing, counting_version, is_on_time, is_owed, standing
 from rules.rates import Totals, totals
 
 NOTHING: Mapping[int, str] = MappingProxyType({})
@@ -48,6 +49,7 @@ class Board:
     by_category: tuple[tuple[str, Totals], ...]
     nil: frozenset[int] = frozenset()  # the obligations whose counting version is a nil return
     promised: Mapping[int, str] = field(default_factory=dict)  # by obligation, the day by which it is promised
+    papers: Mapping[int, str] = field(default_factory=dict)  # by obligation, whether the original came on paper
 
     @property
     def totals(self) -> Totals:
@@ -80,7 +82,18 @@ def board(session: Session, campaign: str) -> Board:
         ),
         nil=_nil(session, row.id, obligations),
         promised=_promised(session, row.id, book, obligations),
+        papers=_papers(session, row.id, book, obligations),
     )
+
+
+def _papers(session: Session, campaign_id: int, book: Rulebook, obligations: Sequence[Obligation]) -> dict[int, str]:
+    """Return whether the original came on paper, for what was reported or came on paper only."""
+    came = originals_at(session, campaign_id, book.campaign)
+    return {
+        ob.id: original_text(book.campaign.deliverable(ob.deliverable), came.get(ob.id), book.zone)
+        for ob in obligations
+        if ob.id in came or standing(ob) in REPORTED
+    }
 
 
 def _promised(session: Session, campaign_id: int, book: Rulebook, obligations: Sequence[Obligation]) -> dict[int, str]:
@@ -111,6 +124,7 @@ def cell_text(
     words: dict[str, str],
     nil: frozenset[int] = frozenset(),
     promised: Mapping[int, str] = NOTHING,
+    papers: Mapping[int, str] = NOTHING,
 ) -> str:
     """Return one cell of the board: 已报, 未报, 已报（迟） …; of a series, how many of how many."""
     if not obligations:
@@ -121,4 +135,5 @@ def cell_text(
     late = "（迟）" if is_on_time(obligations[0]) is False else ""
     what = NIL if obligations[0].id in nil else words[standing(obligations[0])]
     day = promised.get(obligations[0].id)
-    return what + late + (f"（承诺{day}）" if day else "")
+    paper = papers.get(obligations[0].id)
+    return what + late + (f"（承诺{day}）" if day else "") + (f"，{paper}" if paper else "")

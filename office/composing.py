@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from definition.models import Campaign, Deliverable
 from documents.templates import FormTemplate
 from ledger.acts import Act
-from ledger.facts import DEAD, Address, Party, contacts_by_party, load_obligations, look_alike, party_names
+from ledger.facts import DEAD, Address, Party, contacts_by_party, load_obligations, look_alike, party_names, times_moved
 from ledger.outbox import Item, Waiting, items_of
 from ledger.tables import CampaignRow, IntakeRow
 from mail.calendar import Deadline, deadlines_ics
@@ -16,7 +16,7 @@ from mail.skeleton import MESSAGE_ID, Enclosure, Fields, mark
 from mail.tokens import sign
 from office import wording
 from office.alerts import alert_lines
-from office.decided import told_of
+from office.decided import moved_by, told_of
 from office.digest import waiting_list
 from office.ladder import BULLETIN, LIST_OF
 from office.letters import (
@@ -41,6 +41,7 @@ from rules.timetable import Audience
 CHASES = frozenset(
     {"reminder", "reminder_responsible", "escalation", "escalation_digest", "supervision_order", BULLETIN}
 )
+MOVES = frozenset({"granted", "returned"})  # notices that may tell of another deadline
 SAME_FOR_MANY = frozenset({"launch", "reminder", "reminder_responsible", "escalation", "closing"})
 SPEAK_OF_OTHERS = frozenset(
     {"escalation_digest", BULLETIN}
@@ -247,13 +248,14 @@ class Composer:
 
     def _line(self, ob: Obligation, *, asked: bool) -> ItemLine:
         deliverable = self._book.campaign.deliverable(ob.deliverable)
+        scan = wording.SCAN_WELCOME if deliverable.sealed_scan else ""
         return ItemLine(
             title=self._title(ob, deliverable),
             label=deliverable.label,
             due_text=wording.due_text(ob.due, self._book.zone),
             state_text=wording.STANDING[standing(ob)],
             overdue_text=wording.overdue_text(ob.due, self._act.as_of, self._book.zone) if is_owed(ob) else "",
-            note=self._notes.get(ob.id, ""),
+            note="；".join(part for part in (self._notes.get(ob.id, ""), scan) if part),
             open=is_owed(ob),
             asked=asked,
         )
@@ -301,7 +303,11 @@ class Composer:
                 Enclosure(file_name=f"{d.label}{d.title}.xlsx", media_type=XLSX, content=None)
                 for d in self._forms_of(party)
             ]
-            return (*forms, *self._campaign_files(), self._calendar(party))
+            mine = [ob for ob in self._of_party.get(party.id, []) if ob.due is not None]
+            return (*forms, *self._campaign_files(), self._calendar(mine))
+        moved = moved_by(self._session, message.occasion) if message.notice in MOVES else None
+        if moved is not None:
+            return (self._calendar([self.obligations[moved]]),)
         files = message.detail.get("attachments", [])
         return tuple(self._file(str(a["name"]), str(a["media_type"]), str(a["sha256"])) for a in files)
 
@@ -326,15 +332,19 @@ class Composer:
     def _campaign_files(self) -> list[Enclosure]:
         return [self._file(a.file_name, a.media_type, a.sha256) for a in self._book.campaign.attachments]
 
-    def _calendar(self, party: Party) -> Enclosure:
-        """Return the deadlines as a calendar; the unit's code in the entries' UIDs is a mark."""
-        mine = [ob for ob in self._of_party.get(party.id, []) if ob.due is not None]
-        key = f"ics:{[(ob.deliverable, ob.occurrence, ob.due) for ob in mine]}"
+    def _calendar(self, obligations: Sequence[Obligation]) -> Enclosure:
+        """Return deadlines as a calendar; the unit's code in the entries' UIDs is a mark.
+
+        An entry whose deadline was moved keeps its UID and has a higher SEQUENCE, so that it moves in the reader's
+        calendar too (RFC 5546, 2.1.5).
+        """
+        moved = times_moved(self._session, [ob.id for ob in obligations])
+        key = f"ics:{[(ob.deliverable, ob.occurrence, ob.due, moved.get(ob.id, 0)) for ob in obligations]}"
         if key not in self._contents:
-            self._contents[key] = self._deadlines(mine)
+            self._contents[key] = self._deadlines(obligations, moved)
         return Enclosure(file_name="报送截止时间.ics", media_type="text/calendar", content=self._contents[key])
 
-    def _deadlines(self, obligations: Sequence[Obligation]) -> bytes:
+    def _deadlines(self, obligations: Sequence[Obligation], moved: Mapping[int, int]) -> bytes:
         campaign, domain = self._book.campaign, self._premises.mail_domain
         deadlines = [
             Deadline(
@@ -342,6 +352,7 @@ class Composer:
                 due=ob.due,
                 summary=f"报送截止：{self._title(ob, campaign.deliverable(ob.deliverable))}",
                 description=f"{campaign.title}，{wording.due_text(ob.due, self._book.zone)}报送。",
+                sequence=moved.get(ob.id, 0),
             )
             for ob in obligations
             if ob.due is not None

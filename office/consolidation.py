@@ -26,6 +26,7 @@ from ledger.review import sources_of
 from ledger.tables import FigureRow, FileRow, FindingRow, PartyKind, SubmissionRow
 from office import wording
 from office.composing import XLSX, campaign_lines, contact_text
+from office.paper import originals_at, tracks_text
 from office.planning import Planned, plan_summary
 from office.premises import Premises
 from office.rulebook import Rulebook, open_book
@@ -73,7 +74,7 @@ def consolidate_campaign(session: Session, premises: Premises, act: Act, campaig
     stamp = f"{act.as_of.astimezone(book.zone):%Y%m%d-%H%M}"
     written = [
         (f"{book.campaign.title}汇总表-{stamp}.xlsx", XLSX,
-         write_consolidated(_book(session, act, book, obligations, parties, counting))),
+         write_consolidated(_book(session, act, row.id, book, obligations, parties, counting))),
         (f"{book.campaign.title}报送情况-{stamp}.docx", DOCX,
          write_summary(_summary(act, book, obligations, parties, counting, final=final))),
     ]  # fmt: skip
@@ -118,23 +119,26 @@ def _by_category(book: Rulebook, obligations: Sequence[Obligation]) -> tuple[tup
 def _book(
     session: Session,
     act: Act,
+    campaign_id: int,
     book: Rulebook,
     obligations: Sequence[Obligation],
     parties: dict[int, Party],
     counting: dict[int, _Counting],
 ) -> ConsolidatedBook:
+    campaign = book.campaign
     dated = [ob for ob in obligations if not ob.voluntary]
+    originals = originals_at(session, campaign_id, campaign)
     lines: dict[str, list[StateLine]] = defaultdict(list)
     for ob in dated:
-        lines[ob.deliverable].append(_state(book, ob, parties[ob.party_id], counting.get(ob.id)))
-    campaign = book.campaign
+        paper = tracks_text(campaign.deliverable(ob.deliverable), ob, originals.get(ob.id), book.zone)
+        lines[ob.deliverable].append(_state(book, ob, parties[ob.party_id], counting.get(ob.id), paper))
     return ConsolidatedBook(
         title=campaign.title,
         issuer=campaign.issuer,
         as_of=wording.moment_text(act.as_of, book.zone),
         categories=_by_category(book, obligations),
         deliverables=tuple(
-            DeliverableSheet(title=f"{d.label}{d.title}", lines=tuple(lines[d.key]))
+            DeliverableSheet(title=f"{d.label}{d.title}", paper=d.original, lines=tuple(lines[d.key]))
             for d in campaign.deliverables
             if d.key in lines
         ),
@@ -146,7 +150,7 @@ def _book(
     )
 
 
-def _state(book: Rulebook, ob: Obligation, party: Party, counts: _Counting | None) -> StateLine:
+def _state(book: Rulebook, ob: Obligation, party: Party, counts: _Counting | None, paper: str = "") -> StateLine:
     on_time = is_on_time(ob)
     timeliness = {None: "", True: "按时", False: "迟报"}[on_time]
     return StateLine(
@@ -161,6 +165,7 @@ def _state(book: Rulebook, ob: Obligation, party: Party, counts: _Counting | Non
         version=str(counts.version.number) if counts else "",
         channel=wording.CHANNEL[counts.submission.channel] if counts else "",
         file_name=counts.file.name if counts and counts.file else "",
+        paper=paper,
     )
 
 

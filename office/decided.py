@@ -42,6 +42,16 @@ def told_of(session: Session, premises: Premises, book: Rulebook, occasion: str)
     )
 
 
+def moved_by(session: Session, occasion: str) -> int | None:
+    """Return the obligation whose due instant the decision of an occasion moved, if it moved one."""
+    kind, _, number = occasion.partition(":")
+    if f"{kind}:" != PREFIX or not number.isdigit():
+        return None
+    decision = session.get_one(DecisionRow, int(number))
+    due = decision.after.get("due")
+    return decision.obligation_id if due and due != decision.before.get("due") else None
+
+
 def _answer(session: Session, premises: Premises, book: Rulebook, decision: DecisionRow) -> Answer | None:
     if "intake" in decision.after:
         return answer_of(session, premises, book, int(decision.after["intake"]))

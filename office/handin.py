@@ -35,6 +35,7 @@ from office.workbooks import NotPlacedError
 from rules.notices import ItemDue
 from rules.obligations import SubmissionState
 
+PAGE = "portal"  # the channel whose answer is seen at once
 CLEAN = frozenset({SubmissionState.ACCEPTED, SubmissionState.SUBMITTED})
 
 
@@ -42,7 +43,7 @@ CLEAN = frozenset({SubmissionState.ACCEPTED, SubmissionState.SUBMITTED})
 class TakenIn:
     """The outcome: versions recorded, what could not be (``problems`` for the unit, ``reasons`` for the log).
 
-    ``notice`` is the answer planned, or None where all was there already, byte for byte.
+    ``notice`` is the answer, planned as a mail or shown on the page; None where all was there already, byte for byte.
     """
 
     recorded: int = 0
@@ -150,6 +151,8 @@ class _Taking:
         clean = not self._problems and all(state in CLEAN for state in self._states)
         notice = "receipt" if clean else "returned"
         session, act, hand_in = self._session, self._act, self._hand_in
+        if hand_in.channel == PAGE and all(state is SubmissionState.RETURNED for state in self._states):
+            return notice, ""  # nothing was taken, and the page says why: a mail would only say it again
         party, unique = hand_in.party, tuple(dict.fromkeys(self._items))
         answer = NewMessage(party_id=party.id, notice=notice, occasion=self._occasion, items=unique)
         if hand_in.channel != "mail" or hand_in.occasion:  # what staff assign is always answered

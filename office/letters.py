@@ -74,6 +74,7 @@ class AnswerLine:
     findings: tuple[FindingLine, ...] = ()
     more_findings: int = 0
     note: str = ""  # what counts instead, where this one was not taken
+    scan_text: str = ""  # whether the scan with the seal came, where it is welcome
 
 
 @dataclass(frozen=True, kw_only=True)

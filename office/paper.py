@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from definition.models import Deliverable
+from definition.models import Campaign, Deliverable
 from ledger import review as ledger
 from ledger.acts import Act
 from ledger.facts import load_obligations
@@ -14,7 +15,7 @@ from ledger.tables import CampaignRow, DeliverableRow, ObligationRow, PartyRow
 from office import wording
 from office.refusals import NotPossible
 from office.rulebook import open_book, rulebook_of
-from rules.obligations import REPORTED, standing
+from rules.obligations import REPORTED, Obligation, standing
 
 
 def record_original(session: Session, act: Act, obligation: ObligationRow, received_at: datetime, grounds: str) -> None:
@@ -34,11 +35,29 @@ def record_original(session: Session, act: Act, obligation: ObligationRow, recei
     ledger.record_original(session, act, obligation, received_at, grounds.strip()[:1000])
 
 
-def original_text(deliverable: Deliverable, original_at: datetime | None) -> str:
-    """Return how the paper track of something stands, as units and staff read it; empty where there is none."""
+def originals_at(session: Session, campaign_id: int, campaign: Campaign) -> dict[int, datetime]:
+    """Return by obligation when its original came on paper; where none is asked for, nothing is looked up."""
+    if not any(d.original for d in campaign.deliverables):
+        return {}
+    query = select(ObligationRow.id, ObligationRow.original_at).where(
+        ObligationRow.campaign_id == campaign_id, ObligationRow.original_at.is_not(None)
+    )
+    return {id_: at for id_, at in session.execute(query) if at is not None}
+
+
+def original_text(deliverable: Deliverable, original_at: datetime | None, zone: ZoneInfo) -> str:
+    """Return whether the original on paper came, as units and staff read it; empty where none is asked for."""
     if not deliverable.original:
         return ""
-    return wording.ORIGINAL["outstanding" if original_at is None else "received"]
+    if original_at is None:
+        return wording.ORIGINAL["outstanding"]
+    return wording.ORIGINAL["received"].format(day=wording.short_day_text(original_at, zone))
+
+
+def tracks_text(deliverable: Deliverable, ob: Obligation, original_at: datetime | None, zone: ZoneInfo) -> str:
+    """Return how both tracks stand, the electronic one first; empty where no original is asked for."""
+    paper = original_text(deliverable, original_at, zone)
+    return f"{wording.ELECTRONIC[standing(ob) in REPORTED]}，{paper}" if paper else ""
 
 
 def outstanding_originals(session: Session, campaign: str) -> Sequence[tuple[str, str, str]]:

@@ -1,7 +1,7 @@
 """The unit's desk: what a unit sees of its own affairs on its page. Looking changes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -22,9 +22,10 @@ from ledger.tables import (
     SubmissionRow,
 )
 from office import wording
-from office.answers import STATES, answer_text, instead_text, sentences_of, typed_on_page
+from office.answers import SCANS, STATES, answer_text, instead_text, sentences_of, typed_on_page
 from office.composing import campaign_lines, contact_lines
 from office.letters import CampaignLines, ContactLines, FindingLine
+from office.paper import originals_at, tracks_text
 from office.premises import Premises
 from office.requests import requests_of
 from office.rulebook import Rulebook, rulebook_of
@@ -56,6 +57,7 @@ class FileView:
 
     id: int
     name: str
+    kind: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,10 @@ class AffairView:
     has_draft: bool
     nil_allowed: bool
     dated: bool
+    paper_text: str = ""  # how the electronic and the paper track stand, where an original is asked for
+    paper_due: bool = False  # the original has not come
+    scan: bool = False  # a scan with the seal is welcome and has not come
+    scan_text: str = ""  # whether it came
     asked_text: str = ""  # what was asked of the office for it, and waits
     versions: tuple[VersionView, ...] = ()
 
@@ -139,7 +145,15 @@ def desk_of(session: Session, premises: Premises, party: PartyRow, at: datetime)
     drafts = set(session.scalars(select(DraftRow.obligation_id).where(DraftRow.obligation_id.in_(versions))))
     dated = sorted((ob.due, ob.id, ob) for ob in obligations if ob.due is not None)
     asked = {r.obligation_id: r for r in requests_of(session, party) if r.decision_id is None}
-    affairs = [_affair(book, ob, versions[ob.id], drafts, at, asked.get(ob.id)) for _, _, ob in dated]
+    originals = originals_at(session, row.id, book.campaign)
+    affairs = [
+        replace(
+            _affair(book, ob, versions[ob.id], drafts, at, asked.get(ob.id)),
+            paper_text=tracks_text(book.campaign.deliverable(ob.deliverable), ob, originals.get(ob.id), book.zone),
+            paper_due=ob.id not in originals,
+        )
+        for _, _, ob in dated
+    ]
     affairs += [_voluntary(d, obligations, versions) for d in book.campaign.deliverables if _is_free(d)]
     return Desk(
         unit_name=party.name,
@@ -207,8 +221,14 @@ def _affair(
         nil_allowed=deliverable.nil_return and open_,
         dated=True,
         asked_text=f"已申请延期至 {asked.wish.get('until', '')}，等待办公室处理" if asked is not None else "",
+        scan=deliverable.sealed_scan and not _has_scan(versions),
+        scan_text=wording.SCAN[_has_scan(versions)] if deliverable.sealed_scan else "",
         versions=versions,
     )
+
+
+def _has_scan(versions: Sequence[VersionView]) -> bool:
+    return any(f.kind in SCANS for v in versions if v.state != SubmissionState.RETURNED for f in v.files)
 
 
 def _voluntary(
@@ -245,7 +265,7 @@ def _versions(
     files: dict[int, list[FileView]] = {id_: [] for id_ in numbers}
     for file in session.scalars(select(FileRow).where(FileRow.submission_id.in_(numbers)).order_by(FileRow.id)):
         if file.submission_id is not None:
-            files[file.submission_id].append(FileView(id=file.id, name=file.name or wording.UNNAMED))
+            files[file.submission_id].append(FileView(id=file.id, name=file.name or wording.UNNAMED, kind=file.kind))
     latest: dict[int, int] = {}
     for one in submissions:
         if one.state != SubmissionState.RETURNED:

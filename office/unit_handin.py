@@ -10,7 +10,7 @@ from ledger.tables import ObligationRow, PartyRow
 from office.answers import TYPED
 from office.arrivals import note_arrival, settle_arrival
 from office.destination import HandIn, IncomingFile
-from office.handin import TakenIn, take_in
+from office.handin import PAGE, TakenIn, take_in
 from office.nil import hand_in_nil
 from office.premises import Premises
 from office.refusals import NotPossible
@@ -18,7 +18,7 @@ from office.unit_forms import Opened, drop_draft
 from office.unit_own import deliverable_key
 from office.workbooks import NotPlacedError
 
-CHANNEL = "portal"
+CHANNEL = PAGE
 MATCHED_BY = "link"
 
 

@@ -3,7 +3,16 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger.tables import DeliverableRow, FileRow, FindingRow, IntakeRow, ObligationRow, PartyRow, SubmissionRow
+from ledger.tables import (
+    DeliverableRow,
+    FileRow,
+    FindingRow,
+    IntakeRow,
+    MessageRow,
+    ObligationRow,
+    PartyRow,
+    SubmissionRow,
+)
 
 
 class NotYoursError(LookupError):
@@ -44,6 +53,16 @@ def own_intake(session: Session, party: PartyRow, intake_id: int) -> IntakeRow:
 def submissions_of(session: Session, intake: IntakeRow) -> set[int]:
     """Return the numbers of the versions that one hand-in made."""
     return set(session.scalars(select(SubmissionRow.id).where(SubmissionRow.intake_id == intake.id)))
+
+
+def is_answered_by_mail(session: Session, intake: IntakeRow) -> bool:
+    """Whether a mail tells what became of a hand-in; of what was refused on the page, none does."""
+    query = select(MessageRow.id).where(
+        MessageRow.campaign_id == intake.campaign_id,
+        MessageRow.party_id == intake.party_id,
+        MessageRow.occasion == f"intake:{intake.id}",
+    )
+    return session.scalar(query.limit(1)) is not None
 
 
 def own_file(session: Session, party: PartyRow, file_id: int) -> FileRow:

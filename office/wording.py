@@ -197,7 +197,11 @@ ASKED = {
     "contact": "申请将{role}变更为{name}（{address}）",
 }
 ROLE = {"liaison": "联络员", "duty": "值班", "responsible": "负责人"}
-ORIGINAL = {"outstanding": "纸质件未到", "received": "纸质件已到"}
+ELECTRONIC = {True: "电子版已收", False: "电子版未收"}
+ORIGINAL = {"outstanding": "纸质原件未收", "received": "纸质原件已收（{day}）"}
+SCAN = {True: "盖章扫描件：已收", False: "盖章扫描件：未收"}
+SCAN_WELCOME = "另请报送盖章扫描件（PDF）"
+SCAN_MISSING = "盖章扫描件：未收。如已盖章，请把扫描件（PDF）随后报来，不影响本次登记。"
 
 NIL = "零报告"
 PROGRESS = "本次发信进度"
@@ -252,6 +256,12 @@ def moment_text(moment: datetime, zone: ZoneInfo) -> str:
     """Return an instant in local time: 5月31日 16:20."""
     local = moment.astimezone(zone)
     return f"{local.month}月{local.day}日 {local:%H:%M}"
+
+
+def short_day_text(moment: datetime, zone: ZoneInfo) -> str:
+    """Return the local day of an instant: 6月3日."""
+    local = moment.astimezone(zone)
+    return f"{local.month}月{local.day}日"
 
 
 def date_text(moment: datetime, zone: ZoneInfo) -> str:

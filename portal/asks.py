@@ -1,5 +1,6 @@
 """What a unit asks for and answers on its page: a later deadline, another contact, a query confirmed."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 
@@ -14,15 +15,33 @@ from office.contact_changes import read_named
 from office.refusals import NotPossible
 from office.requests import ask_contact_change, ask_extension, requests_of
 from office.review import confirm_finding
-from office.unit_desk import desk_of
+from office.unit_desk import affair_of, desk_of
 from office.unit_own import own_finding, own_obligation
 from portal.counter import Counter
-from portal.forms import Sent
+from portal.forms import Again, Sent
 from portal.gate import Visit
 from portal.numbers import Number
 from portal.pages import GoTo, Page, Shown
-from portal.sayings import said_in
+from portal.routes import affair_page
+from portal.sayings import FAULTS, said_in
 from rules.numbers import NumberKind, read_number
+
+INCOMPLETE, NOT_DONE = 422, 409
+CONTACT_FIELDS = ("role", "name", "address", "reason")
+UNSAID = {  # by field, what a form says where it was left empty
+    "until": "请填写日期。",
+    "role": "请选择联系人类别。",
+    "name": "请填写姓名。",
+    "address": "请填写邮箱。",
+    "reason": "请填写理由。",
+}
+AT_FIELD = {  # what the office refuses because of one field
+    "bad_due": "until",
+    "not_later": "until",
+    "bad_role": "role",
+    "bad_address": "address",
+    "bad_phone": "phone",
+}
 
 
 def asking_routes(counter: Counter) -> APIRouter:
@@ -50,17 +69,33 @@ def asking_routes(counter: Counter) -> APIRouter:
 
 def _extension(visit: Visit, sent: Sent, number: int) -> Shown:
     own_obligation(visit.session, visit.party, number)
-    if not sent.get("until") or not sent.get("reason"):
-        return GoTo(path=f"/o/{number}?said=no_reason#extension")
+    wrong = {name: said for name, said in UNSAID.items() if name in ("until", "reason") and not sent.get(name)}
+    if wrong:
+        return _affair_again(visit, sent, number, wrong, FAULTS["no_reason"], INCOMPLETE)
     try:
         until = date.fromisoformat(sent.get("until"))
     except ValueError:
-        return GoTo(path=f"/o/{number}?said=bad_date#extension")
+        said = FAULTS["bad_date"]
+        return _affair_again(visit, sent, number, {"until": "没有认出日期。"}, said, INCOMPLETE)
     reason = _as_kept(sent.get("reason"))
     asked = [r for r in requests_of(visit.session, visit.party) if r.decision_id is None and r.obligation_id == number]
-    if not any((r.wish, r.reason) == ({"until": until.isoformat()}, reason) for r in asked):  # a double click asks once
+    if any((r.wish, r.reason) == ({"until": until.isoformat()}, reason) for r in asked):  # a double click asks once
+        return GoTo(path=f"/o/{number}?said=asked")
+    try:
         ask_extension(visit.session, visit.premises, visit.act, visit.party, number, until=until, reason=reason)
+    except NotPossible as error:
+        if error.code not in AT_FIELD:
+            raise
+        wrong = {AT_FIELD[error.code]: error.for_unit}
+        return _affair_again(visit, sent, number, wrong, f"没有提交：{error.for_unit}", NOT_DONE)
     return GoTo(path=f"/o/{number}?said=asked")
+
+
+def _affair_again(visit: Visit, sent: Sent, number: int, wrong: Mapping[str, str], said: str, status: int) -> Page:
+    """Return the page of an affair with the form that could not be taken, as it was typed."""
+    desk = desk_of(visit.session, visit.premises, visit.party, visit.at)
+    again = Again(typed=sent.typed, wrong=wrong)
+    return affair_page(desk, affair_of(desk, number), (said, True), again=again, status=status)
 
 
 def _answer(visit: Visit, sent: Sent, number: int) -> Shown:
@@ -72,7 +107,8 @@ def _answer(visit: Visit, sent: Sent, number: int) -> Shown:
     value, text = sent.get("number"), sent.get("text")
     read = read_number(value)
     if value and read.kind not in (NumberKind.EXACT, NumberKind.NORMALISED):
-        return GoTo(path=f"/o/{obligation_id}?said=bad_number#q{number}")
+        wrong = {f"number{number}": FAULTS["bad_number"]}
+        return _affair_again(visit, sent, obligation_id, wrong, FAULTS["bad_number"], INCOMPLETE)
     if not value and not text and not is_proposed(finding, sent.get("confirm")):
         raise NotPossible("nothing_said", f"the answer to finding {number} is empty")
     given = None if read.value is None else float(read.value)
@@ -80,14 +116,27 @@ def _answer(visit: Visit, sent: Sent, number: int) -> Shown:
     return GoTo(path=f"/o/{obligation_id}?said=confirmed#q{number}")
 
 
-def _contact_page(visit: Visit, said: tuple[str, bool]) -> Page:
+def _contact_page(visit: Visit, said: tuple[str, bool], again: Again | None = None, status: int = 200) -> Page:
     desk = desk_of(visit.session, visit.premises, visit.party, visit.at)
-    return Page(template="contact.html", context={"desk": desk, "said": said}, forms=True)
+    context = {"desk": desk, "said": said, "again": again or Again()}
+    return Page(template="contact.html", context=context, status=status, forms=True)
 
 
 def _contact(visit: Visit, sent: Sent) -> Shown:
-    if not all(sent.get(name) for name in ("role", "name", "address", "reason")):
-        return GoTo(path="/contact?said=incomplete")
+    """Ask for another contact; a form that cannot be taken comes back as it was typed, and says why."""
+    wrong = {name: said for name, said in UNSAID.items() if name in CONTACT_FIELDS and not sent.get(name)}
+    if wrong:
+        again = Again(typed=sent.typed, wrong=wrong)
+        return _contact_page(visit, (FAULTS["incomplete"], True), again, INCOMPLETE)
+    try:
+        return _ask_contact(visit, sent)
+    except NotPossible as error:
+        at = AT_FIELD.get(error.code)
+        again = Again(typed=sent.typed, wrong={at: error.for_unit} if at else {})
+        return _contact_page(visit, (f"没有提交：{error.for_unit}", True), again, NOT_DONE)
+
+
+def _ask_contact(visit: Visit, sent: Sent) -> GoTo:
     wish = asdict(read_named(sent.get("role"), sent.get("name"), sent.get("address"), sent.get("phone")))
     asked = [r for r in requests_of(visit.session, visit.party) if r.decision_id is None and r.kind == CONTACT]
     if any((r.wish, r.reason) == (wish, _as_kept(sent.get("reason"))) for r in asked):  # a double click asks once

@@ -28,7 +28,7 @@ from portal.forms import BrokenFormError, Sent, read_form
 from portal.gate import FIELD, NoEntryError, Ready, Visit, admit, cookie_name, cookie_of, form_token, is_ours
 from portal.limits import Rate, TooLargeError
 from portal.pages import Download, GoTo, Pages, Shown, go_to, hand_out
-from portal.refusals import REFUSAL, closed_door, refusal
+from portal.refusals import REFUSAL, closed_door, refusal, ways_back
 from portal.rules import MIB, PortalRules
 
 logger = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class Counter:
             with fail_after(BODY_S):
                 await self._bodies.acquire()
         except TimeoutError:
-            return self._refuse("not_received", Sent())
+            return self._refuse("not_received", Sent(), request=request)
         try:
             return await self._read_and_done(request, link, _Deed(do, prepare))
         finally:
@@ -114,10 +114,10 @@ class Counter:
         try:
             sent = await read_form(request, self.rules)
         except TooLargeError:
-            return self._refuse("too_large", Sent(), most=self.rules.max_upload_bytes // MIB)
+            return self._refuse("too_large", Sent(), request=request, most=self.rules.max_upload_bytes // MIB)
         except BrokenFormError as error:
             logger.info("a form was not readable: %s", error)
-            return self._refuse("broken_form", Sent(), most=self.rules.max_files)
+            return self._refuse("broken_form", Sent(), request=request, most=self.rules.max_files)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it, and nothing was recorded
         return await self._done(request, link, deed, sent)
@@ -133,7 +133,7 @@ class Counter:
             return self._refuse("not_possible", sent, request=request, said=error.for_unit)
         except Exception:
             logger.exception("nothing was recorded of what a unit sent")
-            return self._refuse("not_received", sent, request=request, retry=self._retry(request, link, sent))
+            return self._refuse("not_received", sent, request=request, retry=self._retry(request, sent))
 
     def missing(self) -> Response:
         """Answer for whatever is not there, or not for this visitor."""
@@ -157,7 +157,7 @@ class Counter:
             party = admit(session, premises, link, self._clock()).party
             request.state.book = rulebook_of(session.get_one(CampaignRow, party.campaign_id))
         if not is_ours(request, premises.secret, link, guest.cookie, sent.token):
-            retry = self._retry(request, link, sent, guest)
+            retry = self._retry(request, sent, guest)
             return self._with_cookie(self._refuse("stale", sent, request=request, retry=retry), guest)
         if not self._posts.take(link):
             return self._refuse("too_often", sent, request=request)
@@ -228,7 +228,7 @@ class Counter:
             if not self._bad_links.take(who):
                 return self._refuse("too_often", Sent())
             return self._closed_door(request, NoEntryError(Opened(state=LinkState.UNKNOWN)), Sent())
-        return None if self._requests.take(who) else self._refuse("too_often", Sent())
+        return None if self._requests.take(who) else self._refuse("too_often", Sent(), request=request)
 
     def _closed_door(self, request: Request, error: NoEntryError, sent: Sent) -> Response:
         return self.pages.show(closed_door(error.opened, sent, posted=request.method == "POST"), {})
@@ -244,16 +244,19 @@ class Counter:
         said: str = "",
     ) -> Response:
         book: Rulebook | None = getattr(request.state, "book", None) if request is not None else None
-        response = self.pages.show(refusal(why, sent, book=book, retry=retry, most=most, said=said), {})
+        link = str(request.path_params.get("link", "")) if request is not None else ""
+        back = ways_back(request.url.path, link) if request is not None and link else ()
+        page = refusal(why, sent, book=book, retry=retry, most=most, said=said, back=back)
+        response = self.pages.show(page, {})
         if REFUSAL[why].status in (429, 503):
             response.headers["Retry-After"] = "60"
         return response
 
-    def _retry(self, request: Request, link: str, sent: Sent, guest: _Guest | None = None) -> Mapping[str, Any]:
+    def _retry(self, request: Request, sent: Sent, guest: _Guest | None = None) -> Mapping[str, Any]:
         """Return a form that sends the same text once more; files have to be chosen again."""
         token = guest.token if guest is not None else sent.token
         fields = {name: text for name, text in sent.text.items() if name != FIELD} | {FIELD: token}
-        return {"action": request.url.path, "fields": {} if sent.files else fields, "back": f"/u/{link}"}
+        return {"action": request.url.path, "fields": {} if sent.files else fields}
 
 
 def _address(request: Request) -> str:

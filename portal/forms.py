@@ -44,6 +44,14 @@ class Sent:
         return self.text.get(FIELD, "")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """A form that comes back: what was typed in it, and by field what is missing or wrong."""
+
+    typed: Mapping[str, str] = field(default_factory=dict)
+    wrong: Mapping[str, str] = field(default_factory=dict)
+
+
 async def read_form(request: Request, rules: PortalRules) -> Sent:
     """Read what was sent.
 

@@ -1,6 +1,6 @@
 """What a visitor is told when something cannot be done: what happened, whether anything was received, what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,10 +95,11 @@ def refusal(
     retry: Mapping[str, Any] | None = None,
     most: int = 0,
     said: str = "",
+    back: Sequence[tuple[str, str]] = (),
 ) -> Page:
     """Return the page that says why something was not done."""
     found = REFUSAL[why]
-    return _page(found, found.remedy.format(most=most, said=said), sent, book=book, retry=retry)
+    return _page(found, found.remedy.format(most=most, said=said), sent, book=book, retry=retry, back=back)
 
 
 def closed_door(opened: Opened, sent: Sent, *, posted: bool = False) -> Page:
@@ -108,8 +109,21 @@ def closed_door(opened: Opened, sent: Sent, *, posted: bool = False) -> Page:
     return _page(said, said.remedy + (NOTHING if posted else ""), sent, book=book)
 
 
+def ways_back(path: str, link: str) -> list[tuple[str, str]]:
+    """Return where a unit goes on after a form that was sent to a path could not be taken."""
+    home = f"/u/{link}"
+    affair = "/".join(path.split("/")[:5]) if path.startswith((f"{home}/o/", f"{home}/v/")) else ""
+    return [*([(affair, "返回刚才办理的材料")] if affair else []), (home, "返回报送页面")]
+
+
 def _page(
-    said: Refusal, remedy: str, sent: Sent, *, book: Rulebook | None, retry: Mapping[str, Any] | None = None
+    said: Refusal,
+    remedy: str,
+    sent: Sent,
+    *,
+    book: Rulebook | None,
+    retry: Mapping[str, Any] | None = None,
+    back: Sequence[tuple[str, str]] = (),
 ) -> Page:
     context = {
         "heading": said.heading,
@@ -117,6 +131,7 @@ def _page(
         "typed": named(book, sent),
         "files": [file.name for file in sent.files],
         "retry": retry,
+        "back": back,
         "contact": contact_lines(book.campaign) if book is not None else None,
     }
     return Page(template="refusal.html", context=context, status=said.status)

@@ -12,9 +12,9 @@ from office.rulebook import rulebook_of
 from office.unit_desk import AffairView, Desk, affair_of, desk_of, voluntary_of
 from office.unit_forms import empty_workbook, fill_and_check, open_form, save_draft, typed_before, typed_in, view_form
 from office.unit_handin import hand_in_files, hand_in_form, hand_in_nothing
-from office.unit_own import NotYoursError, own_file, own_intake, own_obligation, submissions_of
+from office.unit_own import NotYoursError, is_answered_by_mail, own_file, own_intake, own_obligation, submissions_of
 from portal.counter import Counter
-from portal.forms import Sent
+from portal.forms import Again, Sent
 from portal.gate import Ready, Visit
 from portal.numbers import Number
 from portal.pages import Download, GoTo, Page, Shown
@@ -108,19 +108,21 @@ def _desk(visit: Visit) -> dict[str, Any]:
 
 def _affair(visit: Visit, number: int, said: tuple[str, bool]) -> Page:
     context = _desk(visit)
-    return _affair_page(context["desk"], affair_of(context["desk"], number), said)
+    return affair_page(context["desk"], affair_of(context["desk"], number), said)
 
 
 def _voluntary(visit: Visit, key: str, said: tuple[str, bool]) -> Page:
     context = _desk(visit)
-    return _affair_page(context["desk"], voluntary_of(context["desk"], key), said)
+    return affair_page(context["desk"], voluntary_of(context["desk"], key), said)
 
 
-def _affair_page(desk: Desk, affair: AffairView, said: tuple[str, bool]) -> Page:
+def affair_page(
+    desk: Desk, affair: AffairView, said: tuple[str, bool], *, again: Again | None = None, status: int = 200
+) -> Page:
+    """Return the page of one affair, with what was typed in a form of it that comes back."""
     path = f"/o/{affair.obligation_id}" if affair.obligation_id is not None else f"/v/{affair.key}"
-    return Page(
-        template="affair.html", context={"desk": desk, "affair": affair, "path": path, "said": said}, forms=True
-    )
+    context = {"desk": desk, "affair": affair, "path": path, "said": said, "again": again or Again()}
+    return Page(template="affair.html", context=context, status=status, forms=True)
 
 
 def _fill(visit: Visit, number: int, asked: Mapping[str, str]) -> Page:
@@ -224,6 +226,7 @@ def _result(visit: Visit, number: int) -> Page:
     mine = [(a, v) for a in context["desk"].affairs for v in a.versions if v.submission_id in handed_in]
     shown = {
         "answer": answer,
+        "mailed": is_answered_by_mail(visit.session, intake),
         "known_before": intake.kind == IntakeKind.DUPLICATE,
         "receipts": [(v.submission_id, a.title) for a, v in mine],
         "pages": [(f"/o/{a.obligation_id}", f"去更正、核实{a.title}") for a, v in mine if v.state in TO_DO],

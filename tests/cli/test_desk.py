@@ -176,8 +176,10 @@ def test_whom_no_mail_reaches_is_telephoned_and_the_contact_corrected(door: Door
 def test_a_sealed_original_is_outstanding_until_it_is_received(door: Door, desk: Desk) -> None:
     desk.receive(local(6, 1), UNIT, "活动方案.pdf", b"%PDF-1 text")
     assert "1 outstanding" in door("originals", KEY)[1]
+    assert "纸质原件未收" in door("board", KEY)[1]
     assert door("original", UNIT, "活动方案", "--received", "2020-06-03T10:00", *WHY)[0] == 0
     assert "0 outstanding" in door("originals", KEY)[1]
+    assert "纸质原件已收" in door("board", KEY)[1]
     assert "no sealed original is asked for" in door("original", UNIT, "附件2", "--received", "2020-06-03T10:00")[2]
 
 

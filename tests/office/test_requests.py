@@ -3,9 +3,10 @@
 import io
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
+import icalendar
 import openpyxl
 import pytest
 from sqlalchemy import select
@@ -15,10 +16,13 @@ from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import contacts_of, find_party, mark_contact_bad
 from ledger.outbox import items_of
-from ledger.tables import AuditRow, MessageRow, ObligationRow, RequestRow
+from ledger.tables import AuditRow, MessageRow, ObligationRow, RequestRow, SubmissionRow
+from mail.parsing import parse_mail
 from office.contact_changes import change_contact, read_named
+from office.mailbook import bytes_of
 from office.refusals import NotPossible
 from office.requests import ask_contact_change, ask_extension, grant, open_requests, refuse
+from office.review import return_to_unit
 from rules.delivery import choose_contact
 from rules.obligations import Standing
 from rules.timetable import StepKind
@@ -87,6 +91,50 @@ def test_a_granted_extension_moves_the_date_withdraws_the_reminder_and_tells_the
         named = {(i.obligation_id, i.rung) for i in items_of(session, [again.id])[again.id]}
         assert (plan_of(desk), "before:2") in named
         assert not audit.verify(session).fault
+
+
+def events(desk: Desk, notice: str) -> dict[str, tuple[int, datetime]]:
+    """Return the entries of the calendar in the newest mail of a notice: by UID, sequence and end."""
+    row, _ = last_mail(desk, notice)
+    return entries(desk, row.id)
+
+
+def entries(desk: Desk, message_id: int) -> dict[str, tuple[int, datetime]]:
+    with desk.house.ledger.reading() as session:
+        composed = bytes_of(session, desk.house, message_id)
+    assert not isinstance(composed, str), composed
+    mail = parse_mail(b"".join(composed.chunks))
+    calendars = [a.content for a in mail.attachments if a.media_type == "text/calendar"]
+    found = icalendar.Calendar.from_ical(calendars[0]).walk("VEVENT") if calendars else []
+    return {str(event["uid"]): (event.decoded("sequence"), event.decoded("dtend")) for event in found}
+
+
+def test_a_deadline_that_was_moved_moves_in_the_clerk_s_calendar(desk: Desk) -> None:
+    with desk.house.ledger.reading() as session:
+        launch = session.scalars(
+            select(MessageRow.id).where(MessageRow.notice == "launch", MessageRow.party_id == desk.party(UNIT))
+        ).one()
+    [uid] = [uid for uid, entry in entries(desk, launch).items() if "-plan-" in uid and entry == (0, local(6, 1, 0))]
+    request = ask(desk)
+    with desk.house.ledger.writing() as session:
+        grant(session, desk.house, by("staff:chen", 30), request, grounds="情况属实")
+    desk.send(local(5, 30))
+    assert events(desk, "granted") == {uid: (1, local(6, 5, 0))}
+    assert "日历中原来的截止时间改为新的时间" in last_mail(desk, "granted")[1]
+    desk.receive(local(6, 2), UNIT, "表.xlsx", desk.form_of(UNIT, "plan"))
+    with desk.house.ledger.writing() as session:
+        version = session.scalars(select(SubmissionRow.id).where(SubmissionRow.obligation_id == plan_of(desk))).one()
+        return_to_unit(
+            session, desk.house, by("staff:chen", 3, 6), version, reasons=["缺活动地点"], due=date(2020, 6, 9)
+        )
+    desk.send(local(6, 3))
+    assert events(desk, "returned") == {uid: (2, local(6, 10, 0))}
+
+
+def test_a_return_that_leaves_the_date_brings_no_calendar(desk: Desk) -> None:
+    desk.receive(local(5, 29), UNIT, "表.xlsx", b"PK no workbook")
+    desk.send(local(5, 29))
+    assert events(desk, "returned") == {}
 
 
 def test_staff_hear_of_what_waits_for_them_once_a_day(desk: Desk) -> None:

@@ -251,6 +251,76 @@ async def test_an_extension_and_another_contact_are_asked_for_once(office: Offic
         ]
 
 
+def kept(page: str, name: str) -> str:
+    """Return what stands in a field of a page."""
+    found = re.search(
+        rf'<input[^>]* name="{name}"[^>]* value="([^"]*)"|<textarea[^>]* name="{name}"[^>]*>([^<]*)<', page
+    )
+    return (found[1] or found[2] or "") if found else ""
+
+
+async def test_a_form_that_is_not_complete_comes_back_as_it_was_typed(office: Office, clerk: Clerk) -> None:
+    desk, number = office.link(), office.obligation("report")
+    await clerk.open(f"{desk}/o/{number}")
+    page = await clerk.send(f"{desk}/o/{number}/extension", {"until": "", "reason": "负责人出差"})
+    assert (clerk.page.status_code, kept(page, "reason")) == (422, "负责人出差")
+    assert '<p class="error" id="e-until">请填写日期。</p>' in page
+    assert "<details open><summary>不能按时报送" in page
+    page = await clerk.send(f"{desk}/o/{number}/extension", {"until": "2020-06-01", "reason": "早一点"})
+    assert (clerk.page.status_code, kept(page, "until"), kept(page, "reason")) == (409, "2020-06-01", "早一点")
+    assert "新的截止日期应晚于现在" in page
+    await clerk.open(f"{desk}/contact")
+    person = {"role": "duty", "name": "李四", "address": "", "phone": "022-1234567", "reason": "换人，见附函"}
+    page = await clerk.send(f"{desk}/contact", person)
+    assert clerk.page.status_code == 422
+    assert [kept(page, name) for name in ("name", "phone", "reason")] == ["李四", "022-1234567", "换人，见附函"]
+    assert '<option value="duty" selected>' in page
+    assert "请填写邮箱。" in page
+    with office.house.ledger.reading() as session:
+        assert session.scalars(select(RequestRow)).all() == []
+
+
+async def test_whoever_is_refused_finds_the_way_back_and_the_text(office: Office, clerk: Clerk) -> None:
+    desk, number = office.link(), office.obligation("report")
+    await clerk.open(f"{desk}/o/{number}")
+    await clerk.send(f"{desk}/o/{number}/extension", {"until": "2020-07-03", "reason": "负责人出差"})
+    page = await clerk.send(f"{desk}/o/{number}/extension", {"until": "2020-07-04", "reason": "再晚一天"})
+    assert (clerk.page.status_code, "再晚一天" in page) == (409, True)
+    links = re.findall(r'<a href="([^"]+)"', page)
+    assert links == [f"{desk}/o/{number}", desk]
+    for link in links:
+        await clerk.open(link)
+        assert clerk.page.status_code == 200
+
+
+async def test_what_is_refused_on_the_page_makes_no_mail_and_what_is_taken_makes_one(
+    office: Office, clerk: Clerk
+) -> None:
+    desk, number = office.link(), office.obligation("scheme")
+
+    def mails() -> list[str]:
+        with office.house.ledger.reading() as session:
+            query = select(MessageRow.notice).where(MessageRow.notice.in_(("receipt", "returned")))
+            return list(session.scalars(query.order_by(MessageRow.id)))
+
+    await clerk.open(f"{desk}/o/{number}")
+    page = await clerk.upload(f"{desk}/o/{number}/upload", ("方案.doc", b"no document"))
+    assert "下列文件没有登记" in page
+    assert "已经收到过" not in page  # refused, not a copy of what was there
+    assert "同时发往" not in page
+    form = office.obligation("progress")
+    empty = empty_form(office.book.campaign.digest(), "progress", office.book)
+    wrong = fill_form(empty.fill(unit_name="x", token=office.token()), random.Random(1), Manner.WRONG)
+    await clerk.open(f"{desk}/o/{form}")
+    page = await clerk.upload(f"{desk}/o/{form}/upload", ("表.xlsx", wrong))
+    assert "退回" in page
+    assert mails() == []
+    await clerk.open(f"{desk}/o/{number}")
+    page = await clerk.upload(f"{desk}/o/{number}/upload", ("方案.pdf", b"%PDF-1"), ("别的.doc", b"no document"))
+    assert "同时发往" in page
+    assert mails() == ["returned"]  # part of it was taken: the mail says which
+
+
 async def test_after_the_due_instant_a_hand_in_is_taken_and_marked_late(office: Office, clerk: Clerk) -> None:
     office.now = local(6, 6)
     desk, number = office.link(), office.obligation("scheme")
