@@ -81,7 +81,7 @@ for command in (
     explain.explain,
     decisions.extend,
     decisions.exempt,
-    decisions.leave,
+    decisions.remove_unit,
     decisions.come_back,
     decisions.superior,
     decisions.pause,

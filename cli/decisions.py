@@ -11,20 +11,31 @@ from cli.review import day_or_moment
 from cli.showing import rule, say, table, times_of
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from office.destination import IncomingFile
 
-To = Annotated[list[str], Parameter(consume_multiple=True)]
+To = Annotated[tuple[str, ...], Parameter(name=("--to", "--category"), consume_multiple=True, negative="")]
+EVERYBODY = ("all",)
 
 
-def extend(campaign: str, deliverable: str, *, until: str, to: To, grounds: str, occurrence: str | None = None) -> None:
+def extend(
+    unit: str,
+    deliverable: str,
+    *,
+    until: str,
+    grounds: str,
+    campaign: str | None = None,
+    occurrence: str | None = None,
+) -> None:
     """Give units a later deadline without their asking; who still owes it is told.
 
     Args:
-        campaign: the campaign's key.
+        unit: the unit's code; or a category, several joined by commas, or all.
         deliverable: its key, title or label.
         until: the new deadline, such as 2020-06-11 (inclusive) or 2020-06-11T16:00.
-        to: all, categories, or units by their codes.
         grounds: why; the units read it in their mail.
+        campaign: the campaign's key; the one launched last unless given.
         occurrence: of a series, which one, such as 2023-07-07.
 
     """
@@ -33,21 +44,24 @@ def extend(campaign: str, deliverable: str, *, until: str, to: To, grounds: str,
     day = day_or_moment(until)
     house = premises()
     with house.ledger.writing() as session:
+        key = _named(session, campaign)
         made = decide(
-            session, house, act(), campaign, deliverable, to=to, until=day, grounds=grounds, occurrence=occurrence
+            session, house, act(), key, deliverable, to=_each(unit), until=day, grounds=grounds, occurrence=occurrence
         )
-        leaves = when_answer_leaves(session, house, campaign)
-    say(f"decision {made.id}: {deliverable} is extended to {until}; who owes it is told: {leaves}")
+        leaves = when_answer_leaves(session, house, key)
+    say(f"decision {made.id}: {deliverable} of {unit} is extended to {until}; who owes it is told: {leaves}")
 
 
-def exempt(campaign: str, deliverable: str, *, to: To, grounds: str, occurrence: str | None = None) -> None:
+def exempt(
+    unit: str, deliverable: str, *, grounds: str, campaign: str | None = None, occurrence: str | None = None
+) -> None:
     """Exempt units from a deliverable (免报): nothing more is said of it, and it stands outside the rates.
 
     Args:
-        campaign: the campaign's key.
+        unit: the unit's code; or a category, several joined by commas, or all.
         deliverable: its key, title or label.
-        to: all, categories, or units by their codes.
         grounds: why; the units read it in their mail.
+        campaign: the campaign's key; the one launched last unless given.
         occurrence: of a series, which one; all of them unless given.
 
     """
@@ -55,12 +69,13 @@ def exempt(campaign: str, deliverable: str, *, to: To, grounds: str, occurrence:
 
     house = premises()
     with house.ledger.writing() as session:
-        made = decide(session, house, act(), campaign, deliverable, to=to, grounds=grounds, occurrence=occurrence)
-        leaves = when_answer_leaves(session, house, campaign)
-    say(f"decision {made.id}: {', '.join(to)} exempt from {deliverable}; the units are told: {leaves}")
+        key = _named(session, campaign)
+        made = decide(session, house, act(), key, deliverable, to=_each(unit), grounds=grounds, occurrence=occurrence)
+        leaves = when_answer_leaves(session, house, key)
+    say(f"decision {made.id}: {unit} is exempt from {deliverable}, and is told: {leaves}")
 
 
-def leave(unit: str, *, grounds: str, campaign: str | None = None) -> None:
+def remove_unit(unit: str, *, grounds: str, campaign: str | None = None) -> None:
     """Let a unit leave: it is not chased any more; what is not yet due stands outside the rates, what was due stays.
 
     Args:
@@ -184,27 +199,27 @@ def reopen_campaign(campaign: str, *, grounds: str, until: str | None = None) ->
 
 
 def correct(
-    campaign: str,
+    deliverable: str | None = None,
     *,
     text: str,
-    to: To,
     grounds: str,
-    deliverable: str | None = None,
+    to: To = EVERYBODY,
     due: str | None = None,
     file: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
     occurrence: str | None = None,
+    campaign: str | None = None,
 ) -> None:
     """Correct the circular (更正): another deadline, another attachment, or both; each unit gets one mail about it.
 
     Args:
-        campaign: the campaign's key.
-        text: what is corrected, as the units read it.
-        to: all, categories, or units by their codes. With all, who joins later gets the corrected circular.
-        grounds: why; kept in the audit trail.
         deliverable: the key, title or label of what gets another deadline.
+        text: what is corrected, as the units read it.
+        grounds: why; kept in the audit trail.
+        to: categories, or units by their codes; all unless given. With all, who joins later gets it corrected.
         due: that deadline, such as 2020-06-11 (inclusive).
         file: attachments; each takes the place of the one of its name, or is added.
         occurrence: of a series, which one, such as 2023-07-07.
+        campaign: the campaign's key; the one launched last unless given.
 
     """
     from office.correcting import Correction  # noqa: PLC0415
@@ -219,8 +234,9 @@ def correct(
     )
     house = premises()
     with house.ledger.writing() as session:
-        made = decide(session, house, act(), campaign, correction, to=to, grounds=grounds)
-        leaves = when_answer_leaves(session, house, campaign)
+        key = _named(session, campaign)
+        made = decide(session, house, act(), key, correction, to=to, grounds=grounds)
+        leaves = when_answer_leaves(session, house, key)
     say(f"decision {made.id}: the circular is corrected; the units are told: {leaves}")
 
 
@@ -229,10 +245,11 @@ def announce(
     *,
     subject: str,
     text: str,
-    to: To,
     grounds: str,
+    to: To = EVERYBODY,
     file: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
     confirm: str | None = None,
+    preview: bool = False,
 ) -> None:
     """Announce something to units. Shows the mail and to how many it goes, and asks for the campaign's key.
 
@@ -240,24 +257,29 @@ def announce(
         campaign: the campaign's key.
         subject: one line.
         text: what the units are told.
-        to: all, categories, or units by their codes.
         grounds: why; kept in the audit trail.
+        to: categories, or units by their codes; all unless given.
         file: files to be enclosed.
         confirm: the campaign's key again, instead of typing it.
+        preview: show the mail and to how many it would go, and no more.
 
     """
-    from office.announcing import Announcement, preview  # noqa: PLC0415
+    from office.announcing import Announcement  # noqa: PLC0415
     from office.announcing import announce as decide  # noqa: PLC0415
+    from office.announcing import preview as look  # noqa: PLC0415
 
     announcement = Announcement(subject=subject, text=text, files=_read(file or []))
     house = premises()
     with house.ledger.reading() as session:
-        seen = preview(session, house, act(), campaign, announcement, to=to)
+        seen = look(session, house, act(), campaign, announcement, to=to)
         count = len(seen.units)
     say(seen.mail.subject)
     say(rule())
     say(seen.mail.text)
     say(rule())
+    if preview:
+        say(f"would go to {count} units; nothing was sent")
+        return
     typed = confirm if confirm is not None else input(f"type {campaign} to send this to {count} units: ")
     if typed.strip() != campaign:
         raise Refused("not confirmed; nothing was sent")
@@ -337,6 +359,17 @@ def undo(decision: int, *, grounds: str) -> None:
     with house.ledger.writing() as session:
         made = take_back(session, house, act(), decision, grounds)
     say(f"decision {decision} is taken back by decision {made.id}")
+
+
+def _each(names: str) -> list[str]:
+    return [name for name in names.replace("，", ",").replace("、", ",").split(",") if name]
+
+
+def _named(session: "Session", campaign: str | None) -> str:
+    """Return the key of the campaign meant: the one named, or the one launched last."""
+    from ledger.campaigns import latest_campaign  # noqa: PLC0415
+
+    return campaign if campaign is not None else latest_campaign(session).key
 
 
 def _read(paths: list[Path]) -> "tuple[IncomingFile, ...]":

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import bindparam, or_, select, text, update
 from sqlalchemy.orm import Session, aliased
 
 from ledger.acts import Act
@@ -36,6 +36,7 @@ OF_OBLIGATION = frozenset({Changed.DUE, Changed.CHASE_FROM, Changed.EXEMPT, Chan
 OF_PARTY = frozenset({Changed.LEFT, Changed.SUPERIOR})
 WITHDRAWN = "a decision has overtaken it"
 QUEUED = text("messages.state IN ('planned', 'deferred', 'held')")
+NAMES_WHO_OWES = or_(MessageRow.mail_class == MailClass.CHASE.value, MessageRow.notice == "escalation_bulletin")
 AT_ONCE = 500  # numbers named in one statement
 
 
@@ -191,7 +192,7 @@ def _drop(session: Session, campaign_id: int, wanted: Any, *more: Any) -> set[in
     stands = (
         select(ItemRow.id, ItemRow.message_id, ItemRow.obligation_id, ItemRow.rung, ItemRow.due_at)
         .join(MessageRow, MessageRow.id == ItemRow.message_id)
-        .where(wanted, *more, ~ItemRow.gone, MessageRow.id.in_(_queued(campaign_id, MailClass.CHASE)))
+        .where(wanted, *more, ~ItemRow.gone, MessageRow.campaign_id == campaign_id, QUEUED, NAMES_WHO_OWES)
     )
     items = [Item._make(row) for row in session.execute(stands)]
     drop_items(session, items)

@@ -1,4 +1,4 @@
-"""The decisions of a campaign or a unit as staff read them: number, what, about whom, who, when, why, whether undone."""
+"""The decisions of a campaign or a unit as staff read them: number, what, whom, who, when, why, whether undone."""
 
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo

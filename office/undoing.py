@@ -21,6 +21,7 @@ from ledger.decisions import (
     withdraw_occasion,
 )
 from ledger.facts import RETURNED_BY_STAFF
+from ledger.requests import REFUSED
 from ledger.tables import Changed, DecisionRow, ObligationRow, PartyRow, RequestRow
 from office.contact_changes import CHANGED, change_contact, read_named
 from office.correcting import CORRECTED
@@ -28,7 +29,6 @@ from office.exempting import EXEMPTED
 from office.leaving import BACK, LEFT, leave
 from office.premises import Premises
 from office.refusals import NotPossible
-from office.requests import REFUSED
 from office.review import ACCEPTED, SUBMITTED, grounds_of, reopen
 from office.telling import occasion_of, tell, told_by
 
