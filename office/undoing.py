@@ -23,7 +23,7 @@ from ledger.decisions import (
 from ledger.facts import RETURNED_BY_STAFF
 from ledger.requests import REFUSED
 from ledger.tables import Changed, DecisionRow, ObligationRow, PartyRow, RequestRow
-from office.contact_changes import CHANGED, change_contact, read_named
+from office.contact_changes import CHANGED, Named, change_contact
 from office.correcting import CORRECTED
 from office.exempting import EXEMPTED
 from office.leaving import BACK, LEFT, leave
@@ -145,7 +145,7 @@ def _contact_back(session: Session, premises: Premises, act: Act, decision: Deci
                 "standing", f"decision {decision.id} was overtaken by decision {id_}; take that back first"
             )
     party = session.get_one(PartyRow, decision.party_id)
-    named = read_named(was["role"], was["name"], was["address"], was["phone"])
+    named = Named(role=was["role"], name=was["name"], address=was["address"], phone=was["phone"])  # kept as it was
     back = change_contact(session, premises, act, party, named, grounds)
     if back is None:
         raise NotPossible("standing", f"{named.address} is the first {named.role} of {party.code} already")
