@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
-from cli import campaigns, delivery, incoming, mails, portal, review, staff, wishes
+from cli import campaigns, decisions, delivery, incoming, mails, portal, review, staff, wishes
 from cli.desk import Refused
 from cli.mistakes import in_plain_words
 from cli.showing import complain
@@ -57,6 +57,20 @@ for command in (
     wishes.revoke_links,
     wishes.calls,
     wishes.call,
+    decisions.extend,
+    decisions.exempt,
+    decisions.leave,
+    decisions.come_back,
+    decisions.superior,
+    decisions.pause,
+    decisions.resume,
+    decisions.close,
+    decisions.reopen_campaign,
+    decisions.correct,
+    decisions.announce,
+    decisions.amend,
+    decisions.decisions,
+    decisions.undo,
 ):
     app.command(command)
 app.command(review.return_, name="return")

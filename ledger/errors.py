@@ -11,6 +11,7 @@ LedgerError
 ├── UnknownSubmission
 ├── UnknownFinding
 ├── UnknownRequest
+├── UnknownDecision
 └── BrokenChain
 """
 
@@ -57,6 +58,10 @@ class UnknownFinding(LedgerError):  # noqa: N818
 
 class UnknownRequest(LedgerError):  # noqa: N818
     """There is no such request."""
+
+
+class UnknownDecision(LedgerError):  # noqa: N818
+    """There is no such decision."""
 
 
 class TakenOver(LedgerError):  # noqa: N818

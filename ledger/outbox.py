@@ -25,6 +25,8 @@ from rules.notices import ItemDue
 CLASS_OF = {
     "launch": MailClass.BULK,
     "closing": MailClass.BULK,
+    "correction": MailClass.BULK,
+    "announcement": MailClass.BULK,
     "reminder": MailClass.CHASE,
     "escalation": MailClass.CHASE,
     "escalation_digest": MailClass.CHASE,
@@ -38,11 +40,13 @@ PRIORITY_OF = {
     "refused": 10,
     "contact_changed": 10,
     "answer": 10,
+    "decided": 10,
     "acknowledged": 12,
     "summary": 20,
     "escalation": 30,
     "escalation_digest": 30,
     "reminder": 40,
+    "correction": 45,
 }
 BULK_PRIORITY = 50
 Place = tuple[int, int]  # where a message stands in the queue: priority, id

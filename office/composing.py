@@ -28,6 +28,7 @@ from rules.rates import Totals, totals
 CHASES = frozenset({"reminder", "escalation", "escalation_digest"})
 SAME_FOR_MANY = frozenset({"launch", "reminder", "escalation", "closing"})
 SPEAK_OF_OTHERS = frozenset({"escalation_digest"})  # notices that name obligations of parties they do not go to
+MOVES_DEADLINES = frozenset({"decided", "correction"})  # where they name something owed, with the calendar anew
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 WHY = {
     "launch": "您收到本邮件，是因为贵单位在本次活动的报送单位名单中。",
@@ -38,6 +39,9 @@ WHY = {
     "refused": "您收到本邮件，是因为贵单位向办公室提出了申请。",
     "contact_changed": "您收到本邮件，是因为您是该单位变更前或变更后的联系人；如非贵单位办理，请立即告知。",
     "answer": "您收到本邮件，是因为您曾来信。",
+    "decided": "您收到本邮件，是因为办公室对贵单位的报送事项作出了处理。",
+    "correction": "您收到本邮件，是因为贵单位在本次活动的报送单位名单中。",
+    "announcement": "您收到本邮件，是因为贵单位在本次活动的报送单位名单中。",
     "acknowledged": "您收到本邮件，是因为我们收到了以贵单位名义发来的邮件；如非贵单位发来，请立即告知。",
     "escalation": "您收到本邮件，是因为贵单位逾期未报，且您登记为单位负责人或联系人。",
     "escalation_digest": "您收到本邮件，是因为名单中的单位由贵单位主管或归口联系。",
@@ -258,7 +262,9 @@ class Composer:
             ]
             return (*forms, *self._campaign_files(), self._calendar(party))
         files = message.detail.get("attachments", [])
-        return tuple(self._file(str(a["name"]), str(a["media_type"]), str(a["sha256"])) for a in files)
+        kept = tuple(self._file(str(a["name"]), str(a["media_type"]), str(a["sha256"])) for a in files)
+        moved = message.notice in MOVES_DEADLINES and bool(self._items.get(message.id))
+        return (*kept, self._calendar(party)) if moved else kept
 
     def _own(self, forms: Sequence[Deliverable], party: Party) -> tuple[bytes, ...]:
         """Return the empty forms of what the unit owes, its name and token filled in."""

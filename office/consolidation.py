@@ -20,12 +20,13 @@ from documents.values import (
 from documents.workbook import write_consolidated
 from ledger import audit
 from ledger.acts import Act
-from ledger.campaigns import advance, close_campaign
+from ledger.campaigns import advance
 from ledger.facts import Party, contacts_by_party, load_obligations, party_names
 from ledger.review import sources_of
-from ledger.tables import FigureRow, FileRow, FindingRow, PartyKind, SubmissionRow
+from ledger.tables import CampaignState, FigureRow, FileRow, FindingRow, PartyKind, SubmissionRow
 from office import wording
 from office.composing import XLSX, campaign_lines, contact_text
+from office.pausing import close_at_the_end
 from office.planning import Planned, plan_summary
 from office.premises import Premises
 from office.rulebook import Rulebook, open_book
@@ -89,8 +90,8 @@ def consolidate_campaign(session: Session, premises: Premises, act: Act, campaig
     planned = plan_summary(session, premises, act, campaign, attachments, step=step)
     if planned.planned:
         audit.append(session, act, "campaign.consolidated", {"files": attachments, "final": final}, campaign_id=row.id)
-    if final:
-        close_campaign(session, act, row)
+    if final and row.state == CampaignState.LAUNCHED:
+        close_at_the_end(session, act, row)
     return planned
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ledger.decisions import UNDONE, root_of
 from ledger.facts import RETURNED_BY_STAFF
 from ledger.tables import DecisionRow, DeliverableRow, ObligationRow, PartyRow, RequestRow
 from office import wording
@@ -55,7 +56,9 @@ def _lines(session: Session, book: Rulebook, decision: DecisionRow, *, to_old: b
     obligation = session.get(ObligationRow, decision.obligation_id) if decision.obligation_id is not None else None
     contact = _contact(decision, request)
     said = decision.after.get("reasons") or [decision.grounds]
+    headline, words = _words(session, decision)
     return DecisionLines(
+        headline=headline,
         by_staff=decision.kind == RETURNED_BY_STAFF,
         title=_title(session, obligation),
         asked_text=_asked(request),
@@ -65,9 +68,16 @@ def _lines(session: Session, book: Rulebook, decision: DecisionRow, *, to_old: b
         was=_contact(decision, None, before=True) if contact is not None else None,
         unit=session.get_one(PartyRow, decision.party_id).name if decision.party_id is not None else "",
         to_old=to_old,
-        about=str(decision.before.get("subject", "")),
-        said=str(decision.after.get("said", "")),
+        about=str(decision.before.get("subject", decision.after.get("subject", ""))),
+        said=str(decision.after.get("said", words)),
     )
+
+
+def _words(session: Session, decision: DecisionRow) -> tuple[str, str]:
+    """Return headline and sentence of a decision that its kind alone tells."""
+    root, taken_back = root_of(session, decision)
+    key = f"{UNDONE}:{root.kind}" if taken_back else root.kind
+    return wording.DECIDED.get(key, ("", ""))
 
 
 def _due(decision: DecisionRow) -> datetime | None:

@@ -10,15 +10,17 @@ from sqlalchemy.orm import Session
 
 from ledger.acts import Act
 from ledger.campaigns import advance, office_of
-from ledger.facts import load_obligations, load_said, mailed_on
+from ledger.decisions import value_at
+from ledger.facts import count_obligations, load_obligations, load_said, mailed_on
 from ledger.outbox import NewMessage, plan_messages
 from ledger.planning import PlannedSet, due_instants, plan_launch, plan_reminders
-from ledger.tables import CampaignRow, CampaignState, PartyKind, PartyRow
+from ledger.tables import CampaignRow, CampaignState, Changed, PartyKind, PartyRow
 from office.premises import Premises
-from office.rulebook import Rulebook, open_book
+from office.rulebook import Rulebook, book_at, open_book
 from rules.notices import (
     NoticeDue,
     Plan,
+    Skip,
     escalations_due,
     launches_due,
     reminder_classes,
@@ -43,9 +45,12 @@ def decide(session: Session, row: CampaignRow, book: Rulebook, kind: StepKind, a
     nobody who has reported since.
     """
     known_at = act.as_of if replay else None
-    if row.state == CampaignState.CLOSED and kind is not StepKind.LAUNCH and not replay:
-        return Plan()
+    if replay:
+        book = book_at(session, row, act.as_of)
+    state = value_at(session, row, Changed.STATE, act.as_of) if replay else row.state
     obligations = load_obligations(session, row.id, known_at=known_at)
+    if (reason := at_rest(state, kind)) is not None:
+        return Plan(skips={reason: len(obligations)})
     said = said_index(load_said(session, row.id, known_at=known_at))
     if kind is StepKind.LAUNCH:
         return launches_due(obligations, said)
@@ -72,13 +77,22 @@ def decide(session: Session, row: CampaignRow, book: Rulebook, kind: StepKind, a
     )
 
 
+def at_rest(state: str, kind: StepKind) -> Skip | None:
+    """Return why a campaign in some state says nothing in a step: paused, or closed, which nothing is chased in."""
+    if state == CampaignState.PAUSED:
+        return Skip.CAMPAIGN_PAUSED
+    return Skip.CAMPAIGN_CLOSED if state == CampaignState.CLOSED and kind is not StepKind.LAUNCH else None
+
+
 def plan_step(session: Session, premises: Premises, act: Act, campaign: str, kind: StepKind) -> Planned:
     """Plan the notices of a launch, remind or escalate step."""
     row, book = open_book(session, campaign)
     advance(act, row, rehearsal=premises.rehearsal)
+    if (reason := at_rest(row.state, kind)) is not None:
+        return Planned(skips={str(reason): count_obligations(session, row.id)})
     if kind is StepKind.LAUNCH:
         return _counted("launch", plan_launch(session, act, row.id, premises.mail_domain))
-    if kind is StepKind.REMIND and row.state != CampaignState.CLOSED:
+    if kind is StepKind.REMIND:
         return _counted("reminder", _plan_reminders(session, premises, act, row, book))
     plan = decide(session, row, book, kind, act, replay=False)
     rows = plan_messages(session, act, row.id, premises.mail_domain, (_message(notice) for notice in plan.notices))
@@ -126,7 +140,7 @@ def plan_summary(
             detail={"attachments": attachments, "final": step.final},
         )
     ]
-    if step.final:
+    if step.final and row.state == CampaignState.LAUNCHED:  # closed by staff, the units were told then
         units = session.scalars(
             select(PartyRow).where(
                 PartyRow.campaign_id == row.id, PartyRow.kind == PartyKind.UNIT, PartyRow.left_at.is_(None)

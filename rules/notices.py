@@ -29,6 +29,8 @@ class Skip(StrEnum):
     MAILED_TODAY = "mailed_today"  # one mail per party and occasion: the item waits for tomorrow's
     LADDER_DONE = "ladder_done"
     NOBODY_ABOVE = "nobody_above"  # the unit has no superior on record
+    CAMPAIGN_PAUSED = "campaign_paused"  # by a decision of staff
+    CAMPAIGN_CLOSED = "campaign_closed"
 
 
 @dataclass(frozen=True, kw_only=True)
