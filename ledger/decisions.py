@@ -22,6 +22,7 @@ from ledger.tables import (
     ChangeRow,
     DecisionRow,
     DefinitionRow,
+    DeliverableRow,
     ItemRow,
     MailClass,
     MessageRow,
@@ -148,7 +149,13 @@ def definition_kept(session: Session, digest: str) -> dict[str, Any] | None:
 
 def _put_in_force(session: Session, campaign_id: int, digest: str | None) -> None:
     definition = definition_kept(session, digest or "")
+    if definition is None:
+        return
     session.execute(update(CampaignRow).where(CampaignRow.id == campaign_id).values(definition=definition))
+    titles = {d["key"]: d["title"] for d in definition["deliverables"]}
+    for row in session.scalars(select(DeliverableRow).where(DeliverableRow.campaign_id == campaign_id)):
+        row.title = titles.get(row.key, row.title)
+    session.flush()
 
 
 def _withdraw(session: Session, act: Act, campaign_id: int, changes: Sequence[Change]) -> None:

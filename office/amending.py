@@ -139,11 +139,8 @@ def _owing(session: Session, row: CampaignRow, deliverable: Deliverable) -> list
 
 
 def _deliverables(session: Session, act: Act, row: CampaignRow, new: Campaign) -> None:
-    """Record new kinds of report, and new titles of those on record."""
-    known = {d.key: d for d in session.scalars(select(DeliverableRow).where(DeliverableRow.campaign_id == row.id))}
-    for deliverable in new.deliverables:
-        if deliverable.key in known:
-            known[deliverable.key].title = deliverable.title
+    """Record new kinds of report."""
+    known = deliverable_ids(session, row.id)
     fresh = [(d.key, d.title, str(d.kind)) for d in new.deliverables if d.key not in known]
     record_deliverables(session, act, row.id, fresh)
 
