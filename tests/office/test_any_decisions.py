@@ -77,7 +77,7 @@ class Office:
                 self.send(now)
             return
         before = self.stand()
-        with suppress(NotPossible), self.desk.house.ledger.writing() as session:
+        with suppress(NotPossible, ValueError), self.desk.house.ledger.writing() as session:
             if what == "report":
                 self.report(session, now, who, thing)
             elif what == "decide and undo":

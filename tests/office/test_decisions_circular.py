@@ -1,7 +1,7 @@
 """The circular corrected, announcements, and the definition amended while the campaign runs."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -49,7 +49,9 @@ def corrected(desk: Desk, correction: Correction, *to: str, at: datetime | None 
         return correct(session, desk.house, when, KEY, correction, to=to, grounds="市里改期").id
 
 
-def edited(cast: LoadedCampaign, house: Path, folder: Path, **deliverables: dict[str, object] | None) -> LoadedCampaign:
+def edited(
+    cast: LoadedCampaign, house: Path, folder: Path, **deliverables: Mapping[str, object] | None
+) -> LoadedCampaign:
     """Return the campaign as somebody edited it: deliverables changed, added, or taken out (None)."""
     copy = shutil.copytree(house / "campaigns" / KEY, folder / "edited")
     path = copy / "campaign.yaml"
@@ -231,7 +233,7 @@ def _names(raw: bytes) -> set[str]:
     from email import policy  # noqa: PLC0415
 
     mail = email.message_from_bytes(raw, policy=policy.default)
-    parts = {part.get_filename(): part.get_content() for part in mail.iter_attachments()}  # type: ignore[attr-defined]
+    parts = {part.get_filename(): part.get_content() for part in mail.iter_attachments()}
     calendar = icalendar.Calendar.from_ical(parts["报送截止时间.ics"])
     assert calendar.walk("VEVENT")
-    return set(parts)
+    return {str(name) for name in parts}
