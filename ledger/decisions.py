@@ -91,6 +91,7 @@ def decide(  # noqa: PLR0913  a decision has that many sides
     _apply(session, campaign_id, changes)
     _withdraw(session, act, campaign_id, changes)
     session.expire_all()
+    session.refresh(decision)  # whoever decided reads it after the session has ended
     return decision
 
 
