@@ -201,8 +201,8 @@ def reopen_campaign(campaign: str, *, grounds: str, until: str | None = None) ->
 def correct(
     deliverable: str | None = None,
     *,
-    text: str,
     grounds: str,
+    text: str = "",
     to: To = EVERYBODY,
     due: str | None = None,
     file: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
@@ -213,8 +213,8 @@ def correct(
 
     Args:
         deliverable: the key, title or label of what gets another deadline.
-        text: what is corrected, as the units read it.
         grounds: why; kept in the audit trail.
+        text: what is corrected, as the units read it; of a deadline alone it need not be said.
         to: categories, or units by their codes; all unless given. With all, who joins later gets it corrected.
         due: that deadline, such as 2020-06-11 (inclusive).
         file: attachments; each takes the place of the one of its name, or is added.

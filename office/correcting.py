@@ -20,6 +20,7 @@ from office.refusals import NotPossible
 from office.review import grounds_of
 from office.rulebook import Rulebook, open_book
 from office.telling import tell
+from office.wording import due_text
 
 CORRECTED = "corrected"
 NOTICE = "correction"
@@ -27,9 +28,12 @@ NOTICE = "correction"
 
 @dataclass(frozen=True, kw_only=True)
 class Correction:
-    """What is corrected: the deadline of a deliverable, attachments, or both, and what the units are told of it."""
+    """What is corrected: the deadline of a deliverable, attachments, or both, and what the units are told of it.
 
-    said: str
+    Of a deadline alone nothing need be said: the mail names it.
+    """
+
+    said: str = ""
     deliverable: str | None = None
     until: date | datetime | None = None
     occurrence: str | None = None
@@ -56,7 +60,7 @@ def correct(
 
     """
     grounds = grounds_of(grounds, "the circular is corrected")
-    if not correction.said.strip():
+    if not correction.said.strip() and correction.files:
         raise ValueError("say to the units what is corrected")
     if correction.until is None and not correction.files:
         raise ValueError("name what is corrected: a deliverable with its new deadline, or a file")
@@ -78,7 +82,7 @@ def correct(
             "to": list(to),
             "deliverable": correction.deliverable,
             "due": iso(due),
-            "said": correction.said.strip(),
+            "said": correction.said.strip() or _words(book, correction, due),
             "attachments": [{"name": a.file_name, "sha256": a.sha256} for a in attachments],
         },
         changes=changes,
@@ -89,6 +93,12 @@ def correct(
         parties=[unit.id for unit in units], detail={"attachments": files} if files else None,
     )  # fmt: skip
     return decision
+
+
+def _words(book: Rulebook, correction: Correction, due: datetime | None) -> str:
+    """Return what is said of a deadline that staff corrected without a word."""
+    title = book.campaign.deliverable(deliverable_named(book, correction.deliverable or "")).title
+    return f"《{title}》的报送截止时间更正为{due_text(due, book.zone)}。"
 
 
 def _moved(

@@ -109,6 +109,12 @@ def test_a_correction_for_everybody_holds_for_who_joins_later_and_is_taken_back_
     assert "此前发出的更正作废" in last_mail(desk, "correction")[1]
 
 
+def test_a_deadline_corrected_without_a_word_is_named(desk: Desk) -> None:
+    corrected(desk, replace(LATER, said=""), UNIT)
+    desk.send(local(5, 29, 10))
+    assert "《活动计划表》的报送截止时间更正为6月8日（星期一）24时前。" in last_mail(desk, "correction")[1]
+
+
 def test_a_correction_withdraws_what_waits_with_the_old_date(desk: Desk) -> None:
     desk.plan(StepKind.REMIND, local(5, 29, 19))
     corrected(desk, LATER, "all", at=local(5, 29, 20))
@@ -122,7 +128,7 @@ def test_a_correction_withdraws_what_waits_with_the_old_date(desk: Desk) -> None
     ("correction", "to", "sentence"),
     [
         (Correction(said="改"), "all", "name what is corrected"),
-        (replace(LATER, said=" "), "all", "say to the units"),
+        (Correction(said=" ", files=(IncomingFile(name="a.pdf", content=b"%PDF"),)), "all", "say to the units"),
         (replace(LATER, until=date(2020, 5, 31)), "all", "is due then already"),
         (LATER, "NOBODY", "means no unit"),
         (replace(LATER, until=date(2020, 5, 1)), "all", "has passed"),
