@@ -18,6 +18,7 @@ from ledger.errors import UnknownDecision
 from ledger.outbox import Item, drop_items, retire
 from ledger.tables import (
     CampaignRow,
+    CampaignState,
     Changed,
     ChangeRow,
     DecisionRow,
@@ -364,7 +365,7 @@ def value_at(session: Session, campaign: CampaignRow, field: Changed, known_at: 
     return then if then is not None else getattr(campaign, field.value)
 
 
-def closings(session: Session, campaign_id: int) -> list[tuple[datetime, str]]:
+def state_changes(session: Session, campaign_id: int) -> list[tuple[datetime, str]]:
     """Return the moments at which a campaign's state changed, each with the state from then on."""
     query = (
         select(DecisionRow.as_of, ChangeRow.after)
@@ -373,6 +374,12 @@ def closings(session: Session, campaign_id: int) -> list[tuple[datetime, str]]:
         .order_by(ChangeRow.id)
     )
     return [(as_of, after or "") for as_of, after in session.execute(query)]
+
+
+def was_closed(changes: Iterable[tuple[datetime, str]], moment: datetime) -> bool:
+    """Whether a campaign whose state changed like that was closed at a moment."""
+    states = [state for as_of, state in changes if as_of <= moment]
+    return bool(states) and states[-1] == CampaignState.CLOSED
 
 
 def root_of(session: Session, decision: DecisionRow) -> tuple[DecisionRow, bool]:

@@ -26,8 +26,13 @@ def units_named(session: Session, row: CampaignRow, book: Rulebook, names: Seque
     wanted = [name.strip() for name in names if name.strip()]
     if not wanted:
         raise ValueError("say whom it is about: all, a category, or units by their codes")
+    left = set(
+        session.scalars(select(PartyRow.code).where(PartyRow.campaign_id == row.id, PartyRow.left_at.is_not(None)))
+    )
     known = {EVERYBODY, *book.campaign.categories, *(unit.code for unit in units)}
     for name in wanted:
+        if name in left:
+            raise ValueError(f"{name} has left {row.key}; `muster come-back {name} --grounds …` first")
         if name not in known:
             categories = ", ".join(book.campaign.categories)
             raise ValueError(f"{name!r} means no unit of {row.key}; use all, a category ({categories}), or codes")

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
@@ -20,7 +21,8 @@ from documents.values import (
 from documents.workbook import write_consolidated
 from ledger import audit
 from ledger.acts import Act
-from ledger.campaigns import advance
+from ledger.campaigns import advance, find_campaign
+from ledger.decisions import state_changes, was_closed
 from ledger.facts import Party, contacts_by_party, load_obligations, party_names
 from ledger.review import sources_of
 from ledger.tables import CampaignState, FigureRow, FileRow, FindingRow, PartyKind, SubmissionRow
@@ -125,9 +127,10 @@ def _book(
     counting: dict[int, _Counting],
 ) -> ConsolidatedBook:
     dated = [ob for ob in obligations if not ob.voluntary]
+    states = state_changes(session, find_campaign(session, book.campaign.key).id)
     lines: dict[str, list[StateLine]] = defaultdict(list)
     for ob in dated:
-        lines[ob.deliverable].append(_state(book, ob, parties[ob.party_id], counting.get(ob.id)))
+        lines[ob.deliverable].append(_state(book, ob, parties[ob.party_id], counting.get(ob.id), states))
     campaign = book.campaign
     return ConsolidatedBook(
         title=campaign.title,
@@ -142,14 +145,20 @@ def _book(
         forms=tuple(_form_figures(session, book, parties, counting)),
         missing=tuple(_missing(session, act, book, dated, parties)),
         voluntary=tuple(
-            _state(book, ob, parties[ob.party_id], counting.get(ob.id)) for ob in obligations if ob.voluntary
+            _state(book, ob, parties[ob.party_id], counting.get(ob.id), states) for ob in obligations if ob.voluntary
         ),
     )
 
 
-def _state(book: Rulebook, ob: Obligation, party: Party, counts: _Counting | None) -> StateLine:
+def _state(
+    book: Rulebook, ob: Obligation, party: Party, counts: _Counting | None, states: Sequence[tuple[datetime, str]]
+) -> StateLine:
     on_time = is_on_time(ob)
     timeliness = {None: "", True: "按时", False: "迟报"}[on_time]
+    if was_corrected_late(ob):
+        timeliness = "按时（退回后补正）"
+    if counts is not None and was_closed(states, counts.version.received_at):
+        timeliness += wording.AFTER_CLOSE
     return StateLine(
         code=party.code,
         unit=party.name,
@@ -158,7 +167,7 @@ def _state(book: Rulebook, ob: Obligation, party: Party, counts: _Counting | Non
         due=wording.due_text(ob.due, book.zone),
         state=wording.STANDING[standing(ob)] + (f"（{wording.NIL}）" if counts and counts.file is None else ""),
         received=wording.moment_text(counts.version.received_at, book.zone) if counts else "",
-        timeliness="按时（退回后补正）" if was_corrected_late(ob) else timeliness,
+        timeliness=timeliness,
         version=str(counts.version.number) if counts else "",
         channel=wording.CHANNEL[counts.submission.channel] if counts else "",
         file_name=counts.file.name if counts and counts.file else "",

@@ -331,6 +331,8 @@ def _next(s: Subject) -> Part:
         return Part(heading="接下来", lines=(_nothing_more(s),))
     if s.row.state == CampaignState.CLOSED and not s.replay:
         return Part(heading="接下来", lines=("活动已经结束，不再催办；补报仍可接收。",))
+    if s.row.state == CampaignState.PAUSED and not s.replay:
+        return Part(heading="接下来", lines=("活动已暂停，恢复（muster resume）前不催办；材料照常接收。",))
     said = said_index(load_said(s.session, s.row.id, known_at=s.known_at))
     ahead = coming(
         s.ob, said, s.as_of, policy=s.book.policy_of(s.ob.deliverable), ladder=s.book.ladder, hours=s.book.hours

@@ -257,6 +257,7 @@ ROLE = {"liaison": "联络员", "duty": "值班", "responsible": "负责人"}
 ORIGINAL = {"outstanding": "纸质件未到", "received": "纸质件已到"}
 
 NIL = "零报告"
+AFTER_CLOSE = "（活动结束后报送）"
 PROGRESS = "本次发信进度"
 UNNAMED = "（未命名附件）"
 # Why a file could not be recorded, and what the unit is to do.

@@ -273,6 +273,8 @@ def test_a_campaign_closed_early_tells_each_unit_once_and_takes_corrections(desk
     assert desk.plan(StepKind.REMIND, local(6, 11)) == {}
     desk.receive(local(6, 12), UNIT, "表.xlsx", desk.form_of(UNIT, "plan"))
     assert desk.standings(UNIT)["plan"] is Standing.ACCEPTED
+    desk.send(local(6, 12))
+    assert "（活动结束后报送）" in last_mail(desk, "receipt")[1]
     with desk.house.ledger.writing() as session:
         planned = consolidate_campaign(session, desk.house, act(local(7, 10, 17)), KEY).planned
         assert "closing" not in planned
