@@ -29,6 +29,7 @@ def test_staff_decide_list_and_take_back(door: Door) -> None:
     assert "takes part again" in door("come-back", "BH036", "--grounds", "误")[1]
     assert "BH036 is the superior of BH001" in door("superior", "BH001", "BH036", "--grounds", "划转")[1]
     assert "is paused" in door("pause", KEY, "--grounds", "汛期")[1]
+    assert "活动已暂停" in door("explain", "BH001", "附件2")[1]
     assert "goes on" in door("resume", KEY, "--grounds", "汛期结束")[1]
     words = ("--due", "2020-06-08", "--text", "推迟至6月8日。", "--category", "开发区", "--grounds", "处务会")
     assert "the circular is corrected" in door("correct", "附件2", *words)[1]
