@@ -7,7 +7,21 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
-from cli import calendar, campaigns, delivery, explain, incoming, ladder, mails, papers, portal, review, staff, wishes
+from cli import (
+    calendar,
+    campaigns,
+    decisions,
+    delivery,
+    explain,
+    incoming,
+    ladder,
+    mails,
+    papers,
+    portal,
+    review,
+    staff,
+    wishes,
+)
 from cli.desk import Refused
 from cli.mistakes import in_plain_words
 from cli.showing import complain
@@ -67,6 +81,20 @@ for command in (
     papers.approve_paper,
     papers.drop_paper,
     explain.explain,
+    decisions.extend,
+    decisions.exempt,
+    decisions.remove_unit,
+    decisions.come_back,
+    decisions.superior,
+    decisions.pause,
+    decisions.resume,
+    decisions.close,
+    decisions.reopen_campaign,
+    decisions.correct,
+    decisions.announce,
+    decisions.amend,
+    decisions.decisions,
+    decisions.undo,
 ):
     app.command(command)
 app.command(review.return_, name="return")

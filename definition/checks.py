@@ -147,6 +147,15 @@ def _deliverable(campaign: Campaign, source: Source, number: int, item: Delivera
     for category in item.owed_by.categories:
         if category not in campaign.categories:
             yield fault("owed_by", f"unknown category {category!r}", f"use one of {'、'.join(campaign.categories)}")
+    yield from _dated(campaign, source, number, item)
+
+
+def _dated(campaign: Campaign, source: Source, number: int, item: Deliverable) -> Iterator[Fault]:
+    """Yield the faults of a deliverable's deadlines and of the reminders before them."""
+
+    def fault(key: str, problem: str, remedy: str) -> Fault:
+        return _at(source, "deliverables", number, key)(f"{item.key}: {problem}", remedy)
+
     series = ("recurrence", item.recurrence), ("from", item.from_), ("until", item.until)
     if item.recurrence is not None and (missing := [name for name, value in series if value is None]):
         yield fault("recurrence", f"a series without {' and '.join(missing)}", "give its first and its last day")

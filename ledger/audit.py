@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ledger.acts import Act
 from ledger.bulk import Bulk, Step
-from ledger.tables import AttemptRow, AuditRow
+from ledger.tables import AttemptRow, AuditRow, ChangeRow
 from ledger.tables.base import table_of
 
 GENESIS = "0" * 64
@@ -119,9 +119,17 @@ def attempts_digest(attempts: Iterable[Sequence[Any]]) -> str:
     return _digest([list(attempt) for attempt in attempts])
 
 
+CHANGE_COLUMNS = ("party_id", "obligation_id", "field", "before", "after")
+
+
+def changes_digest(changes: Iterable[Sequence[Any]]) -> str:
+    """Return the digest of what a decision changed (:data:`CHANGE_COLUMNS` of each) in the order it was written."""
+    return _digest([list(change) for change in changes])
+
+
 def verify(session: Session) -> Verdict:
-    """Walk the chain from its first entry, and every batch of attempts it vouches for."""
-    previous, count, vouched = GENESIS, 0, 0
+    """Walk the chain from its first entry, and every batch of attempts and every decision's changes it vouches for."""
+    previous, count, vouched, changed = GENESIS, 0, 0, 0
     for row in _entries(session):
         count += 1
         where = f"entry {row['seq']} ({row['verb']}, {row['recorded_at'].isoformat()})"
@@ -140,9 +148,20 @@ def verify(session: Session) -> Verdict:
             if row["detail"]["digest"] != attempts_digest(attempts):
                 return Verdict(entries=count, head=previous, fault=f"{where}: its attempts were changed")
             vouched += len(attempts)
+        if "changes" in row["detail"]:
+            columns = table_of(ChangeRow).c
+            of_decision = select(*(columns[name] for name in CHANGE_COLUMNS)).where(
+                columns.decision_id == row["detail"]["decision"]
+            )
+            changes = session.execute(of_decision.order_by(columns.id)).all()
+            if row["detail"]["changes"]["digest"] != changes_digest(changes):
+                return Verdict(entries=count, head=previous, fault=f"{where}: what it changed was rewritten")
+            changed += len(changes)
         previous = row["hash"]
     strays = session.execute(text("SELECT count(*) FROM attempts")).scalar_one() - vouched
     fault = f"{strays} attempts stand in no entry" if strays else ""
+    strays = session.execute(text("SELECT count(*) FROM changes")).scalar_one() - changed
+    fault = fault or (f"{strays} changes stand in no decision" if strays else "")
     return Verdict(entries=count, head=previous, fault=fault)
 
 

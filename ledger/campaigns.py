@@ -1,11 +1,11 @@
 """Verbs on campaigns, parties and contacts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from ledger import audit
@@ -14,7 +14,8 @@ from ledger.errors import AlreadyRecorded, BehindTheCampaign, UnknownCampaign, U
 from ledger.tables import (
     AuditRow,
     CampaignRow,
-    CampaignState,
+    Changed,
+    ChangeRow,
     ContactRow,
     DecisionRow,
     DeliverableRow,
@@ -78,6 +79,19 @@ def find_campaign(session: Session, key: str) -> CampaignRow:
     row = session.scalar(select(CampaignRow).where(CampaignRow.key == key))
     if row is None:
         raise UnknownCampaign(f"campaign {key!r} has not been launched; run its launch step first")
+    return row
+
+
+def latest_campaign(session: Session) -> CampaignRow:
+    """Return the campaign launched last.
+
+    Raises:
+        UnknownCampaign: none was launched.
+
+    """
+    row = session.scalars(select(CampaignRow).order_by(CampaignRow.id.desc()).limit(1)).first()
+    if row is None:
+        raise UnknownCampaign("no campaign has been launched")
     return row
 
 
@@ -261,6 +275,16 @@ def hear_of_contact(session: Session, party_id: int, address: str) -> bool:
     return bool(contacts)
 
 
+class Change(NamedTuple):
+    """A value before and after a decision, as text: of an obligation if that is named, of a party, of the campaign."""
+
+    field: Changed
+    before: str | None
+    after: str | None
+    party_id: int | None = None
+    obligation_id: int | None = None
+
+
 def record_decision(  # noqa: PLR0913  a decision has that many sides
     session: Session,
     act: Act,
@@ -272,8 +296,10 @@ def record_decision(  # noqa: PLR0913  a decision has that many sides
     obligation_id: int | None = None,
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
+    reverses: int | None = None,
+    changes: Sequence[Change] = (),
 ) -> DecisionRow:
-    """Record a decision and its audit entry."""
+    """Record a decision with what it changes, and its audit entry, which vouches for both."""
     row = DecisionRow(
         campaign_id=campaign_id,
         party_id=party_id,
@@ -283,11 +309,18 @@ def record_decision(  # noqa: PLR0913  a decision has that many sides
         grounds=grounds,
         before=dict(before or {}),
         after=dict(after or {}),
+        reverses=reverses,
         **written(act),
     )
     session.add(row)
     session.flush()
     detail = {"decision": row.id, "obligation": obligation_id, "grounds": grounds, "before": row.before}
+    if reverses is not None:
+        detail["reverses"] = reverses
+    if changes:
+        _record_changes(session, row, changes)
+        told = [(c.party_id, c.obligation_id, c.field, c.before, c.after) for c in changes]
+        detail["changes"] = {"count": len(told), "digest": audit.changes_digest(told)}
     audit.append(
         session,
         act,
@@ -297,6 +330,13 @@ def record_decision(  # noqa: PLR0913  a decision has that many sides
         party_id=party_id,
     )
     return row
+
+
+def _record_changes(session: Session, decision: DecisionRow, changes: Sequence[Change]) -> None:
+    """Put on record what a decision changes, in order."""
+    constant = {"decision_id": decision.id, "campaign_id": decision.campaign_id}
+    rows = [{**change._asdict(), "field": change.field.value, **constant} for change in changes]
+    session.execute(insert(ChangeRow), rows)
 
 
 def advance(act: Act, campaign: CampaignRow, *, rehearsal: bool) -> None:
@@ -314,12 +354,3 @@ def advance(act: Act, campaign: CampaignRow, *, rehearsal: bool) -> None:
             f"{campaign.key} has run for {latest}; as_of {act.as_of.isoformat()} is behind it. "
             "Leave as_of out to run for now, or use `muster plan --as-of` to look at the past."
         )
-
-
-def close_campaign(session: Session, act: Act, campaign: CampaignRow) -> bool:
-    """Close a campaign: nothing is chased any more; hand-ins are still taken. Return whether it was open."""
-    if campaign.state == CampaignState.CLOSED:
-        return False
-    campaign.state = CampaignState.CLOSED
-    audit.append(session, act, "campaign.closed", {}, campaign_id=campaign.id)
-    return True

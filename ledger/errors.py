@@ -12,6 +12,7 @@ LedgerError
 ├── UnknownFinding
 ├── UnknownRequest
 ├── UnknownPaper
+├── UnknownDecision
 └── BrokenChain
 """
 
@@ -66,6 +67,10 @@ class UnknownPaper(LedgerError):  # noqa: N818
 
 class UnknownApproval(LedgerError):  # noqa: N818
     """Nothing waits for consent on that occasion."""
+
+
+class UnknownDecision(LedgerError):  # noqa: N818
+    """There is no such decision."""
 
 
 class TakenOver(LedgerError):  # noqa: N818

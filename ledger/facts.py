@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session, aliased
 
 from ledger.requests import EXTENSION, REFUSED
 from ledger.tables import (
+    Changed,
+    ChangeRow,
     ContactRow,
     DecisionRow,
     DeliverableRow,
@@ -56,6 +58,7 @@ def load_obligations(
         named = select(ItemRow.obligation_id).where(ItemRow.message_id.in_(named_in))
         wanted = or_(of_party, _obligations.c.id.in_(named)) if named_in else of_party
     moved, states = _decided(session, campaign_id, known_at)
+    then = _values_then(session, campaign_id, known_at) if known_at is not None else Then()
     versions = _versions(session, wanted, known_at, states)
     query = (
         select(
@@ -83,14 +86,14 @@ def load_obligations(
         Obligation(
             id_,
             party_id,
-            superior_id,
+            then.superior(party_id, superior_id),
             category,
             deliverable,
             occurrence,
             *moved.get(id_, UNMOVED).at_that_time(due, chase_from),
             versions.get(id_, ()),
-            exempt_at is not None and (known_at is None or exempt_at <= known_at),
-            left_at if known_at is None or (left_at is not None and left_at <= known_at) else None,
+            then.exempt(id_, exempt_at) is not None,
+            then.left(party_id, left_at),
             moved.get(id_, UNMOVED).first_due,
             department_id,
         )
@@ -101,12 +104,24 @@ def load_obligations(
     ]  # fmt: skip
 
 
+def count_obligations(session: Session, campaign_id: int) -> int:
+    """Return how many obligations a campaign has."""
+    query = select(func.count()).select_from(_obligations).where(_obligations.c.campaign_id == campaign_id)
+    return session.scalars(query).one()
+
+
 @dataclass(kw_only=True)
 class _Moved:
     """How decisions moved a due instant: what it was at a past moment, and by what lateness is judged."""
 
     first_due: datetime | None = None
     then: tuple[datetime | None, datetime] | None = None
+    by: int = 0  # the decision before which it was so
+
+    def was(self, decision_id: int, due: datetime | None, chase_from: datetime) -> None:
+        """Note what it was before a later decision; the first of them tells."""
+        if self.then is None or decision_id < self.by:
+            self.then, self.by = (due, chase_from), decision_id
 
     def at_that_time(self, due: datetime | None, chase_from: datetime) -> tuple[datetime | None, datetime]:
         """Return the due instant and the begin of chasing as they were known."""
@@ -123,13 +138,13 @@ def _decided(session: Session, campaign_id: int, known_at: datetime | None) -> t
     """
     kinds = MOVES_DUE if known_at is None else (*MOVES_DUE, *JUDGES)
     query = (
-        select(DecisionRow.obligation_id, DecisionRow.kind, DecisionRow.as_of, DecisionRow.before)
+        select(DecisionRow.id, DecisionRow.obligation_id, DecisionRow.kind, DecisionRow.as_of, DecisionRow.before)
         .where(DecisionRow.campaign_id == campaign_id, DecisionRow.kind.in_(kinds))
         .order_by(DecisionRow.id)
     )
     moved: dict[int, _Moved] = {}
     states: dict[int, str] = {}
-    for obligation_id, kind, as_of, before in session.execute(query):
+    for decision_id, obligation_id, kind, as_of, before in session.execute(query):
         if known_at is not None and as_of > known_at:
             states = {int(id_): state for id_, state in before.get("states", {}).items()} | states
         if obligation_id is None or "due" not in before:
@@ -137,10 +152,80 @@ def _decided(session: Session, campaign_id: int, known_at: datetime | None) -> t
         due = datetime.fromisoformat(before["due"]) if before["due"] else None
         of_it = moved.setdefault(obligation_id, _Moved())
         if known_at is not None and as_of > known_at:
-            of_it.then = of_it.then or (due, datetime.fromisoformat(before["chase_from"]))
+            of_it.was(decision_id, due, datetime.fromisoformat(before["chase_from"]))
         elif kind == RETURNED_BY_STAFF and of_it.first_due is None:
             of_it.first_due = due
+    if known_at is not None:
+        for obligation_id, (decision_id, due, chase_from) in _dues_then(session, campaign_id, known_at).items():
+            moved.setdefault(obligation_id, _Moved()).was(decision_id, due, chase_from)
     return moved, states
+
+
+def _changed_since(session: Session, campaign_id: int, known_at: datetime, *fields: Changed) -> Iterator[ChangeRow]:
+    """Yield what decisions changed after a moment, in order."""
+    query = (
+        select(ChangeRow)
+        .join(DecisionRow, DecisionRow.id == ChangeRow.decision_id)
+        .where(ChangeRow.campaign_id == campaign_id, ChangeRow.field.in_(fields), DecisionRow.as_of > known_at)
+        .order_by(ChangeRow.id)
+    )
+    yield from session.scalars(query)
+
+
+def _dues_then(
+    session: Session, campaign_id: int, known_at: datetime
+) -> dict[int, tuple[int, datetime | None, datetime]]:
+    """Return the due instants and begins of chasing that decisions changed after a moment, as they were then."""
+    dues: dict[int, tuple[int, datetime | None]] = {}
+    then: dict[int, tuple[int, datetime | None, datetime]] = {}
+    for row in _changed_since(session, campaign_id, known_at, Changed.DUE, Changed.CHASE_FROM):
+        if row.obligation_id is None:
+            continue
+        moment = datetime.fromisoformat(row.before) if row.before else None
+        if row.field == Changed.DUE:
+            dues.setdefault(row.obligation_id, (row.decision_id, moment))
+        elif row.obligation_id in dues and moment is not None:  # written right after its due instant
+            then.setdefault(row.obligation_id, (*dues[row.obligation_id], moment))
+    return then
+
+
+@dataclass(kw_only=True)
+class Then:
+    """What decisions after a moment changed, as it was at that moment; what none of them touched is as it is now."""
+
+    exempted: Mapping[int, datetime | None] = field(default_factory=dict)
+    gone: Mapping[int, datetime | None] = field(default_factory=dict)
+    above: Mapping[int, int | None] = field(default_factory=dict)
+
+    def exempt(self, obligation_id: int, now: datetime | None) -> datetime | None:
+        """Return since when an obligation was exempt."""
+        return self.exempted.get(obligation_id, now)
+
+    def left(self, party_id: int, now: datetime | None) -> datetime | None:
+        """Return since when a unit had left."""
+        return self.gone.get(party_id, now)
+
+    def superior(self, party_id: int, now: int | None) -> int | None:
+        """Return the superior of a unit."""
+        return self.above.get(party_id, now)
+
+
+def _values_then(session: Session, campaign_id: int, known_at: datetime) -> Then:
+    exempted: dict[int, datetime | None] = {}
+    gone: dict[int, datetime | None] = {}
+    above: dict[int, int | None] = {}
+    for row in _changed_since(session, campaign_id, known_at, Changed.EXEMPT, Changed.LEFT, Changed.SUPERIOR):
+        if row.obligation_id is not None:
+            exempted.setdefault(row.obligation_id, _moment(row.before))
+        elif row.party_id is not None and row.field == Changed.LEFT:
+            gone.setdefault(row.party_id, _moment(row.before))
+        elif row.party_id is not None:
+            above.setdefault(row.party_id, int(row.before) if row.before else None)
+    return Then(exempted=exempted, gone=gone, above=above)
+
+
+def _moment(kept: str | None) -> datetime | None:
+    return datetime.fromisoformat(kept) if kept else None
 
 
 def _versions(
@@ -173,11 +258,19 @@ def _versions(
 
 def times_moved(session: Session, obligation_ids: Collection[int]) -> dict[int, int]:
     """Return how often decisions moved the due instant of each obligation that was moved."""
-    query = select(DecisionRow.obligation_id, DecisionRow.before, DecisionRow.after)
     found: dict[int, int] = {}
-    for obligation_id, before, after in session.execute(query.where(DecisionRow.obligation_id.in_(obligation_ids))):
+    judged = select(DecisionRow.obligation_id, DecisionRow.before, DecisionRow.after)
+    for obligation_id, before, after in session.execute(judged.where(DecisionRow.obligation_id.in_(obligation_ids))):
         if obligation_id is not None and "due" in after and before.get("due") != after["due"]:
             found[obligation_id] = found.get(obligation_id, 0) + 1
+    changed = select(ChangeRow.obligation_id).where(
+        ChangeRow.obligation_id.in_(obligation_ids),
+        ChangeRow.field == Changed.DUE,
+        ChangeRow.before.is_distinct_from(ChangeRow.after),
+    )
+    for id_ in session.scalars(changed):
+        if id_ is not None:
+            found[id_] = found.get(id_, 0) + 1
     return found
 
 

@@ -26,6 +26,8 @@ CLASS_OF = {
     "launch": MailClass.BULK,
     "closing": MailClass.BULK,
     "circulation": MailClass.BULK,
+    "correction": MailClass.BULK,
+    "announcement": MailClass.BULK,
     "reminder": MailClass.CHASE,
     "reminder_responsible": MailClass.CHASE,
     "escalation_bulletin": MailClass.BULK,
@@ -42,6 +44,7 @@ PRIORITY_OF = {
     "refused": 10,
     "contact_changed": 10,
     "answer": 10,
+    "decided": 10,
     "acknowledged": 12,
     "summary": 20,
     "digest": 20,
@@ -50,6 +53,7 @@ PRIORITY_OF = {
     "escalation_digest": 30,
     "reminder_responsible": 38,
     "reminder": 40,
+    "correction": 45,
 }
 BULK_PRIORITY = 50
 Place = tuple[int, int]  # where a message stands in the queue: priority, id

@@ -3,32 +3,32 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import exists, func, select, text, update
+from sqlalchemy import exists, func, select, text
 from sqlalchemy.orm import Session
 
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import written
+from ledger.decisions import withdraw_chase
 from ledger.errors import UnknownFinding, UnknownSubmission
 from ledger.events import note
-from ledger.outbox import Item, drop_items, retire
+from ledger.outbox import retire
 from ledger.submissions import fitting
 from ledger.tables import (
     AnswerRow,
     FigureRow,
     FileRow,
     FindingRow,
-    ItemRow,
     MessageRow,
     MessageState,
     ObligationRow,
     SubmissionRow,
 )
-from ledger.tables.messages import CHASES, WAITS
+from ledger.tables.messages import WAITS
 from rules.forms import Severity
 from rules.obligations import SubmissionState
 
-WITHDRAWN = "the due instant was moved"
+MOVED = "the due instant was moved"
 TAKEN_BACK = "the judgement was taken back"
 
 
@@ -186,29 +186,12 @@ def move_due(session: Session, act: Act, obligation: ObligationRow, due: datetim
     session.flush()
     withdrawn = 0
     if due != obligation.due_at:
-        withdrawn = _withdraw(session, act, obligation)
+        withdrawn = withdraw_chase(session, act, obligation.campaign_id, obligation_ids=[obligation.id], why=MOVED)
+        session.expire_all()
         obligation.due_at = due
     obligation.chase_from = max(obligation.chase_from, act.as_of)
     session.flush()
     return withdrawn
-
-
-def _withdraw(session: Session, act: Act, obligation: ObligationRow) -> int:
-    """Take an obligation out of the chase mails that wait; those that have nothing left to say are superseded."""
-    stands = (
-        select(ItemRow.id, ItemRow.message_id, ItemRow.obligation_id, ItemRow.rung, ItemRow.due_at)
-        .join(MessageRow, MessageRow.id == ItemRow.message_id)
-        .where(ItemRow.obligation_id == obligation.id, ~ItemRow.gone, text(CHASES), text(WAITS))
-    )
-    items = [Item._make(row) for row in session.execute(stands)]
-    drop_items(session, items)
-    touched = {item.message_id for item in items}
-    still = set(session.scalars(select(ItemRow.message_id).where(ItemRow.message_id.in_(touched), ~ItemRow.gone)))
-    retire(session, act, obligation.campaign_id, dict.fromkeys(touched - still, (MessageState.SUPERSEDED, WITHDRAWN)))
-    composed = update(MessageRow).where(MessageRow.party_id == obligation.party_id, text(CHASES), text(WAITS))
-    session.execute(composed.values(skeleton_sha256=None, fields=None, raw_sha256=None))
-    session.expire_all()
-    return len(touched)
 
 
 def withdraw_told(session: Session, act: Act, obligation: ObligationRow, occasion: str) -> int:
@@ -224,22 +207,6 @@ def withdraw_told(session: Session, act: Act, obligation: ObligationRow, occasio
     retire(session, act, obligation.campaign_id, dict.fromkeys(waiting, (MessageState.SUPERSEDED, TAKEN_BACK)))
     session.expire_all()
     return len(waiting)
-
-
-def record_original(session: Session, act: Act, obligation: ObligationRow, received_at: datetime, said: str) -> None:
-    """Record that the sealed original on paper came."""
-    before = obligation.original_at
-    obligation.original_at = received_at
-    session.flush()
-    detail = {
-        "obligation": obligation.id,
-        "received_at": received_at.isoformat(),
-        "before": before.isoformat() if before else None,
-        "grounds": said,
-    }
-    audit.append(
-        session, act, "original.received", detail, campaign_id=obligation.campaign_id, party_id=obligation.party_id
-    )
 
 
 def sources_of(session: Session, submission_ids: Sequence[int]) -> dict[int, dict[tuple[str, str], FigureRow]]:

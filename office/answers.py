@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from documents.sniff import FileKind
+from ledger.decisions import state_changes, was_closed
 from ledger.facts import load_obligations
 from ledger.tables import AnswerRow, DeliverableRow, FileRow, FindingRow, IntakeRow, ObligationRow, SubmissionRow
 from office import wording
@@ -95,7 +96,7 @@ def _line(
         state=submission.state,
         state_text=STATES[submission.state],
         received_text=wording.moment_text(submission.received_at, book.zone),
-        timely_text=wording.timely_text(known, submission.received_at),
+        timely_text=wording.timely_text(known, submission.received_at) + _after_close(session, known, submission),
         file_name=file_name,
         findings=tuple(
             sentences_of(premises.finding_texts, f, answered.get(f.id), state=submission.state, typed=typed)
@@ -137,6 +138,13 @@ def typed_on_page(session: Session, submissions: Sequence[SubmissionRow]) -> fro
         .where(SubmissionRow.id.in_([s.id for s in submissions]), IntakeRow.mailbox == TYPED)
     )
     return frozenset(session.scalars(query))
+
+
+def _after_close(session: Session, known: Obligation, submission: SubmissionRow) -> str:
+    """Return the mark of what came in after the campaign was closed."""
+    campaign_id = session.get_one(ObligationRow, known.id).campaign_id
+    closed = was_closed(state_changes(session, campaign_id), submission.received_at)
+    return wording.AFTER_CLOSE if closed else ""
 
 
 def finding_lines(

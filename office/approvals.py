@@ -21,7 +21,7 @@ from ledger.ladder import (
     shown_in,
     titles_of,
 )
-from ledger.tables import ApprovalRow, ApprovalState, CampaignRow
+from ledger.tables import ApprovalRow, ApprovalState, CampaignRow, CampaignState
 from office.alerts import APPROVALS, alert_staff
 from office.ladder import rungs_due, send_rungs
 from office.mailbook import local, one_line
@@ -72,12 +72,14 @@ def approve(
 
     Raises:
         UnknownApproval: nothing waits on that occasion.
-        NotPossible: it was answered before, or a later list has taken its place.
+        NotPossible: it was answered before, a later list has taken its place, or the campaign is paused.
         ValueError: there are no grounds.
 
     """
     said = grounds_of(grounds, "it goes out")
     asked, row, book = _open_one(session, occasion, campaign)
+    if row.state == CampaignState.PAUSED:
+        raise NotPossible("standing", f"{row.key} is paused; `muster resume {row.key}` first, or decline it")
     shown = shown_in(asked)
     notices = []
     for notice in rungs_due(session, row, book, act.as_of).to_approve:

@@ -41,7 +41,7 @@ from rules.timetable import Audience
 CHASES = frozenset(
     {"reminder", "reminder_responsible", "escalation", "escalation_digest", "supervision_order", BULLETIN}
 )
-MOVES = frozenset({"granted", "returned"})  # notices that may tell of another deadline
+MOVES = frozenset({"granted", "returned", "decided", "correction"})  # notices that may tell of another deadline
 SAME_FOR_MANY = frozenset({"launch", "reminder", "reminder_responsible", "escalation", "closing"})
 SPEAK_OF_OTHERS = frozenset(
     {"escalation_digest", BULLETIN}
@@ -57,6 +57,9 @@ WHY = {
     "refused": "您收到本邮件，是因为贵单位向办公室提出了申请。",
     "contact_changed": "您收到本邮件，是因为您是该单位变更前或变更后的联系人；如非贵单位办理，请立即告知。",
     "answer": "您收到本邮件，是因为您曾来信。",
+    "decided": "您收到本邮件，是因为办公室对贵单位的报送事项作出了处理。",
+    "correction": "您收到本邮件，是因为贵单位在本次活动的报送单位名单中。",
+    "announcement": "您收到本邮件，是因为贵单位在本次活动的报送单位名单中。",
     "acknowledged": "您收到本邮件，是因为我们收到了以贵单位名义发来的邮件；如非贵单位发来，请立即告知。",
     "escalation": "您收到本邮件，是因为贵单位逾期未报，且您登记为单位负责人或联系人。",
     "escalation_digest": "您收到本邮件，是因为名单中的单位由贵单位主管或归口联系。",
@@ -305,11 +308,11 @@ class Composer:
             ]
             mine = [ob for ob in self._of_party.get(party.id, []) if ob.due is not None]
             return (*forms, *self._campaign_files(), self._calendar(mine))
-        moved = moved_by(self._session, message.occasion) if message.notice in MOVES else None
-        if moved is not None:
-            return (self._calendar([self.obligations[moved]]),)
         files = message.detail.get("attachments", [])
-        return tuple(self._file(str(a["name"]), str(a["media_type"]), str(a["sha256"])) for a in files)
+        kept = tuple(self._file(str(a["name"]), str(a["media_type"]), str(a["sha256"])) for a in files)
+        moved = moved_by(self._session, message.occasion) if message.notice in MOVES else ()
+        mine = [ob for id_ in moved if (ob := self.obligations[id_]).party_id == party.id]
+        return (*kept, self._calendar(mine)) if mine else kept
 
     def _own(self, forms: Sequence[Deliverable], party: Party) -> tuple[bytes, ...]:
         """Return the empty forms of what the unit owes, its name and token filled in."""

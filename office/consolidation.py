@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
@@ -20,13 +21,15 @@ from documents.values import (
 from documents.workbook import write_consolidated
 from ledger import audit
 from ledger.acts import Act
-from ledger.campaigns import advance, close_campaign
+from ledger.campaigns import advance
+from ledger.decisions import state_changes, was_closed
 from ledger.facts import Party, contacts_by_party, load_obligations, party_names
 from ledger.review import sources_of
-from ledger.tables import FigureRow, FileRow, FindingRow, PartyKind, SubmissionRow
+from ledger.tables import CampaignState, FigureRow, FileRow, FindingRow, PartyKind, SubmissionRow
 from office import wording
 from office.composing import XLSX, campaign_lines, contact_text
 from office.paper import originals_at, tracks_text
+from office.pausing import close_at_the_end
 from office.planning import Planned, plan_summary
 from office.premises import Premises
 from office.rulebook import Rulebook, open_book
@@ -90,8 +93,8 @@ def consolidate_campaign(session: Session, premises: Premises, act: Act, campaig
     planned = plan_summary(session, premises, act, campaign, attachments, step=step)
     if planned.planned:
         audit.append(session, act, "campaign.consolidated", {"files": attachments, "final": final}, campaign_id=row.id)
-    if final:
-        close_campaign(session, act, row)
+    if final and row.state == CampaignState.LAUNCHED:
+        close_at_the_end(session, act, row)
     return planned
 
 
@@ -128,10 +131,11 @@ def _book(
     campaign = book.campaign
     dated = [ob for ob in obligations if not ob.voluntary]
     originals = originals_at(session, campaign_id, campaign)
+    states = state_changes(session, campaign_id)
     lines: dict[str, list[StateLine]] = defaultdict(list)
     for ob in dated:
         paper = tracks_text(campaign.deliverable(ob.deliverable), ob, originals.get(ob.id), book.zone)
-        lines[ob.deliverable].append(_state(book, ob, parties[ob.party_id], counting.get(ob.id), paper))
+        lines[ob.deliverable].append(_state(book, ob, parties[ob.party_id], counting.get(ob.id), states, paper))
     return ConsolidatedBook(
         title=campaign.title,
         issuer=campaign.issuer,
@@ -145,14 +149,25 @@ def _book(
         forms=tuple(_form_figures(session, book, parties, counting)),
         missing=tuple(_missing(session, act, book, dated, parties)),
         voluntary=tuple(
-            _state(book, ob, parties[ob.party_id], counting.get(ob.id)) for ob in obligations if ob.voluntary
+            _state(book, ob, parties[ob.party_id], counting.get(ob.id), states) for ob in obligations if ob.voluntary
         ),
     )
 
 
-def _state(book: Rulebook, ob: Obligation, party: Party, counts: _Counting | None, paper: str = "") -> StateLine:
+def _state(
+    book: Rulebook,
+    ob: Obligation,
+    party: Party,
+    counts: _Counting | None,
+    states: Sequence[tuple[datetime, str]],
+    paper: str = "",
+) -> StateLine:
     on_time = is_on_time(ob)
     timeliness = {None: "", True: "按时", False: "迟报"}[on_time]
+    if was_corrected_late(ob):
+        timeliness = "按时（退回后补正）"
+    if counts is not None and was_closed(states, counts.version.received_at):
+        timeliness += wording.AFTER_CLOSE
     return StateLine(
         code=party.code,
         unit=party.name,
@@ -161,7 +176,7 @@ def _state(book: Rulebook, ob: Obligation, party: Party, counts: _Counting | Non
         due=wording.due_text(ob.due, book.zone),
         state=wording.STANDING[standing(ob)] + (f"（{wording.NIL}）" if counts and counts.file is None else ""),
         received=wording.moment_text(counts.version.received_at, book.zone) if counts else "",
-        timeliness="按时（退回后补正）" if was_corrected_late(ob) else timeliness,
+        timeliness=timeliness,
         version=str(counts.version.number) if counts else "",
         channel=wording.CHANNEL[counts.submission.channel] if counts else "",
         file_name=counts.file.name if counts and counts.file else "",

@@ -6,8 +6,9 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ledger.decisions import UNDONE, root_of
 from ledger.facts import RETURNED_BY_STAFF
-from ledger.tables import DecisionRow, DeliverableRow, ObligationRow, PartyRow, RequestRow
+from ledger.tables import Changed, ChangeRow, DecisionRow, DeliverableRow, ObligationRow, PartyRow, RequestRow
 from office import wording
 from office.answers import answer_of, answer_of_submission
 from office.letters import Answer, DecisionLines, NamedContact
@@ -42,14 +43,21 @@ def told_of(session: Session, premises: Premises, book: Rulebook, occasion: str)
     )
 
 
-def moved_by(session: Session, occasion: str) -> int | None:
-    """Return the obligation whose due instant the decision of an occasion moved, if it moved one."""
+def moved_by(session: Session, occasion: str) -> tuple[int, ...]:
+    """Return the obligations whose due instants the decision of an occasion moved."""
     kind, _, number = occasion.partition(":")
     if f"{kind}:" != PREFIX or not number.isdigit():
-        return None
+        return ()
+    changed = select(ChangeRow.obligation_id).where(
+        ChangeRow.decision_id == int(number), ChangeRow.field == Changed.DUE
+    )
+    moved = tuple(id_ for id_ in session.scalars(changed) if id_ is not None)
+    if moved:
+        return moved
     decision = session.get_one(DecisionRow, int(number))
     due = decision.after.get("due")
-    return decision.obligation_id if due and due != decision.before.get("due") else None
+    was_moved = decision.obligation_id is not None and due and due != decision.before.get("due")
+    return (decision.obligation_id,) if was_moved and decision.obligation_id is not None else ()
 
 
 def _answer(session: Session, premises: Premises, book: Rulebook, decision: DecisionRow) -> Answer | None:
@@ -65,7 +73,9 @@ def _lines(session: Session, book: Rulebook, decision: DecisionRow, *, to_old: b
     obligation = session.get(ObligationRow, decision.obligation_id) if decision.obligation_id is not None else None
     contact = _contact(decision, request)
     said = decision.after.get("reasons") or [decision.grounds]
+    headline, words = _words(session, decision)
     return DecisionLines(
+        headline=headline,
         by_staff=decision.kind == RETURNED_BY_STAFF,
         title=_title(session, obligation),
         asked_text=_asked(request),
@@ -75,9 +85,16 @@ def _lines(session: Session, book: Rulebook, decision: DecisionRow, *, to_old: b
         was=_contact(decision, None, before=True) if contact is not None else None,
         unit=session.get_one(PartyRow, decision.party_id).name if decision.party_id is not None else "",
         to_old=to_old,
-        about=str(decision.before.get("subject", "")),
-        said=str(decision.after.get("said", "")),
+        about=str(decision.before.get("subject", decision.after.get("subject", ""))),
+        said=str(decision.after.get("said", words)),
     )
+
+
+def _words(session: Session, decision: DecisionRow) -> tuple[str, str]:
+    """Return headline and sentence of a decision that its kind alone tells."""
+    root, taken_back = root_of(session, decision)
+    key = f"{UNDONE}:{root.kind}" if taken_back else root.kind
+    return wording.DECIDED.get(key, ("", ""))
 
 
 def _due(decision: DecisionRow) -> datetime | None:

@@ -7,9 +7,19 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from ledger.decisions import changes_of
 from ledger.facts import contacts_by_party, load_obligations, load_said, party_names
 from ledger.review import files_of, versions_of
-from ledger.tables import CallRow, CampaignRow, CampaignState, DecisionRow, PartyRow, RequestRow
+from ledger.tables import (
+    CallRow,
+    CampaignRow,
+    CampaignState,
+    Changed,
+    ChangeRow,
+    DecisionRow,
+    PartyRow,
+    RequestRow,
+)
 from office import wording
 from office.premises import Premises
 from office.rulebook import Rulebook, rulebook_of
@@ -39,6 +49,7 @@ AUDIENCE = {"department": "行业主管部门", "campaign": "全体单位"}
 # Why a mail did not leave, by how the record of it begins; what is not known is quoted.
 ENDED = {
     "the due instant was moved": "截止时间已变更",
+    "a decision has overtaken it": "已有新的处理决定",
     "the judgement was taken back": "审核结论已撤回",
     "nothing_left": wording.UNSENT["nothing_left"],
     "paused": wording.UNSENT["paused"],
@@ -143,11 +154,10 @@ def _why(s: Subject) -> Part:
     """Say what was due and why that instant: as stated, as a joiner's, and as decisions moved it."""
     if s.ob.voluntary:
         return Part(heading="截止时间", lines=("自愿报送的材料，没有截止时间，不催办，也不计入报送率。",))
-    moves = [d for d in _decisions(s) if d.obligation_id == s.ob.id and "due" in d.before]
-    first = datetime.fromisoformat(moves[0].before["due"]) if moves and moves[0].before["due"] else s.ob.due
+    moves = _moves(s)
+    first = datetime.fromisoformat(moves[0][1]) if moves and moves[0][1] else s.ob.due
     lines = [_stated(s, first)]
-    for move in moves:
-        after = move.after.get("due")
+    for move, _, after in moves:
         to = f"改为{s.due(datetime.fromisoformat(after))}" if after else "恢复为原定时间"
         lines.append(f"{s.at(move.as_of)}，{_decided(move)}，截止时间{to}，理由：{move.grounds}")
     if moves and s.ob.due is not None:
@@ -247,17 +257,34 @@ def _unwritten(s: Subject, silent: Unwritten) -> str:
     return f"{head}：没有写，{wording.SKIP[silent.why]}"
 
 
+def _moves(s: Subject) -> list[tuple[DecisionRow, str | None, str | None]]:
+    """Return the decisions that moved the due instant, each with what it was before and after."""
+    moves: list[tuple[DecisionRow, str | None, str | None]] = []
+    for decision in _decisions(s):
+        changed = [
+            change
+            for change in changes_of(s.session, decision.id)
+            if change.field is Changed.DUE and change.obligation_id == s.ob.id and change.before != change.after
+        ]
+        moves += [(decision, change.before, change.after) for change in changed]
+        if not changed and decision.obligation_id == s.ob.id and "due" in decision.before:  # a return, or its undoing
+            moves.append((decision, decision.before["due"], decision.after.get("due")))
+    return moves
+
+
 def _decisions(s: Subject) -> list[DecisionRow]:
     """Return the decisions over this, and over the unit as a whole, the oldest first."""
     of_unit = (DecisionRow.party_id == s.party.id) & DecisionRow.obligation_id.is_(None)
-    query = select(DecisionRow).where(or_(DecisionRow.obligation_id == s.ob.id, of_unit)).order_by(DecisionRow.id)
+    touching = select(ChangeRow.decision_id).where(ChangeRow.obligation_id == s.ob.id)
+    of_this = or_(DecisionRow.obligation_id == s.ob.id, DecisionRow.id.in_(touching))
+    query = select(DecisionRow).where(or_(of_this, of_unit)).order_by(DecisionRow.id)
     if s.known_at is not None:
         query = query.where(DecisionRow.as_of <= s.known_at)
     return list(s.session.scalars(query))
 
 
 def _decided(decision: DecisionRow) -> str:
-    what = DECISION.get(decision.kind, decision.kind)
+    what = DECISION.get(decision.kind) or wording.DECISION.get(decision.kind, decision.kind)
     return f"{_who(decision.actor)}{what}" + ("（撤销此前的决定）" if decision.reverses else "")
 
 
@@ -304,6 +331,8 @@ def _next(s: Subject) -> Part:
         return Part(heading="接下来", lines=(_nothing_more(s),))
     if s.row.state == CampaignState.CLOSED and not s.replay:
         return Part(heading="接下来", lines=("活动已经结束，不再催办；补报仍可接收。",))
+    if s.row.state == CampaignState.PAUSED and not s.replay:
+        return Part(heading="接下来", lines=("活动已暂停，恢复（muster resume）前不催办；材料照常接收。",))
     said = said_index(load_said(s.session, s.row.id, known_at=s.known_at))
     ahead = coming(
         s.ob, said, s.as_of, policy=s.book.policy_of(s.ob.deliverable), ladder=s.book.ladder, hours=s.book.hours

@@ -80,6 +80,8 @@ class Gate:
         if contact is None:
             return Unsent.NO_CONTACT
         lane = self._lanes.of(contact.address)
+        if self._campaign.state == CampaignState.PAUSED and message.mail_class != MailClass.REPLY:
+            return Unsent.CAMPAIGN_PAUSED
         shut = self._shut(message, contact) or self._lanes.take(lane, self._lane_held(message, lane))
         if shut is not None:
             return shut

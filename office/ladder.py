@@ -32,7 +32,7 @@ def rungs_due(
     facts: tuple[Sequence[Obligation], SaidAt] | None = None,
 ) -> Plan:
     """Return what the ladder would say at a moment; with ``known_at``, by what was known then."""
-    if row.state == CampaignState.CLOSED and known_at is None:
+    if row.state != CampaignState.LAUNCHED and known_at is None:
         return Plan()
     obligations, said = facts or (load_obligations(session, row.id), said_index(load_said(session, row.id)))
     today = as_of.astimezone(book.zone).date().isoformat()

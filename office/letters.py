@@ -174,6 +174,7 @@ class DecisionLines:
     to_old: bool = False  # the mail goes to the contact written to before
     about: str = ""  # the subject of the letter that is answered
     said: str = ""
+    headline: str = ""  # of a decision that its kind alone tells
 
 
 @dataclass(frozen=True, kw_only=True)

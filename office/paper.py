@@ -8,18 +8,24 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from definition.models import Campaign, Deliverable
-from ledger import review as ledger
 from ledger.acts import Act
+from ledger.campaigns import Change
+from ledger.decisions import decide, iso
 from ledger.facts import load_obligations
-from ledger.tables import CampaignRow, DeliverableRow, ObligationRow, PartyRow
+from ledger.tables import CampaignRow, Changed, DecisionRow, DeliverableRow, ObligationRow, PartyRow
 from office import wording
 from office.refusals import NotPossible
 from office.rulebook import open_book, rulebook_of
 from rules.obligations import REPORTED, Obligation, standing
 
+ORIGINAL = "original_received"
+LONGEST = 1000  # of grounds
 
-def record_original(session: Session, act: Act, obligation: ObligationRow, received_at: datetime, grounds: str) -> None:
-    """Record that the sealed original of something came on paper.
+
+def record_original(
+    session: Session, act: Act, obligation: ObligationRow, received_at: datetime, grounds: str
+) -> DecisionRow:
+    """Record that the sealed original of something came on paper: a decision, which can be taken back.
 
     Raises:
         NotPossible: none is asked for.
@@ -32,7 +38,17 @@ def record_original(session: Session, act: Act, obligation: ObligationRow, recei
     deliverable = campaign.deliverable(session.get_one(DeliverableRow, obligation.deliverable_id).key)
     if not deliverable.original:
         raise NotPossible("no_original", f"no sealed original is asked for of {deliverable.key}")
-    ledger.record_original(session, act, obligation, received_at, grounds.strip()[:1000])
+    was = iso(obligation.original_at)
+    return decide(
+        session,
+        act,
+        obligation.campaign_id,
+        ORIGINAL,
+        grounds.strip()[:LONGEST],
+        party_id=obligation.party_id,
+        obligation_id=obligation.id,
+        changes=[Change(Changed.ORIGINAL, was, iso(received_at), obligation.party_id, obligation.id)],
+    )
 
 
 def originals_at(session: Session, campaign_id: int, campaign: Campaign) -> dict[int, datetime]:

@@ -10,14 +10,15 @@ from sqlalchemy.orm import Session
 
 from ledger.acts import Act
 from ledger.campaigns import advance, office_of
-from ledger.facts import load_obligations, load_said, mailed_on, notices_on
+from ledger.decisions import value_at
+from ledger.facts import count_obligations, load_obligations, load_said, mailed_on, notices_on
 from ledger.outbox import NewMessage, plan_messages
 from ledger.planning import PlannedSet, due_instants, plan_launch, plan_reminders
-from ledger.tables import CampaignRow, CampaignState, PartyKind, PartyRow
+from ledger.tables import CampaignRow, CampaignState, Changed, PartyKind, PartyRow
 from office.approvals import ask_for_consent
 from office.ladder import rungs_due, send_rungs
 from office.premises import Premises
-from office.rulebook import Rulebook, open_book
+from office.rulebook import Rulebook, book_at, open_book
 from rules.notices import (
     REMINDER_OF,
     Plan,
@@ -52,9 +53,12 @@ def decide(session: Session, row: CampaignRow, book: Rulebook, kind: StepKind, a
     nobody who has reported since.
     """
     known_at = act.as_of if replay else None
-    if row.state == CampaignState.CLOSED and kind is not StepKind.LAUNCH and not replay:
-        return Plan()
+    if replay:
+        book = book_at(session, row, act.as_of)
+    state = value_at(session, row, Changed.STATE, act.as_of) if replay else row.state
     obligations = load_obligations(session, row.id, known_at=known_at)
+    if (reason := at_rest(state, kind)) is not None:
+        return Plan(skips={reason: len(obligations)})
     said = said_index(load_said(session, row.id, known_at=known_at))
     if kind is StepKind.LAUNCH:
         return launches_due(obligations, said)
@@ -78,18 +82,26 @@ def decide(session: Session, row: CampaignRow, book: Rulebook, kind: StepKind, a
     return Plan(notices=tuple(notice for plan in plans for notice in plan.notices), skips=skips)
 
 
+def at_rest(state: str, kind: StepKind) -> Skip | None:
+    """Return why a campaign in some state says nothing in a step: paused, or closed, which nothing is chased in."""
+    if state == CampaignState.PAUSED:
+        return Skip.CAMPAIGN_PAUSED
+    return Skip.CAMPAIGN_CLOSED if state == CampaignState.CLOSED and kind is not StepKind.LAUNCH else None
+
+
 def plan_step(session: Session, premises: Premises, act: Act, campaign: str, kind: StepKind) -> Planned:
     """Plan the notices of a launch, remind or escalate step."""
     row, book = open_book(session, campaign)
     advance(act, row, rehearsal=premises.rehearsal)
+    if (reason := at_rest(row.state, kind)) is not None:
+        return Planned(skips={str(reason): count_obligations(session, row.id)})
     if kind is StepKind.LAUNCH:
         return _counted("launch", plan_launch(session, act, row.id, premises.mail_domain))
-    if kind is StepKind.REMIND and row.state != CampaignState.CLOSED:
+    if kind is StepKind.REMIND:
         return _plan_reminders(session, premises, act, row, book)
     plan = decide(session, row, book, kind, act, replay=False)
     rows = send_rungs(session, premises, act, row, plan.notices)
-    if row.state != CampaignState.CLOSED:
-        ask_for_consent(session, premises, act, row, plan.to_approve)
+    ask_for_consent(session, premises, act, row, plan.to_approve)
     return Planned(planned=dict(Counter(r.notice for r in rows)), skips={str(k): n for k, n in plan.skips.items()})
 
 
@@ -139,7 +151,7 @@ def plan_summary(
             detail={"attachments": attachments, "final": step.final},
         )
     ]
-    if step.final:
+    if step.final and row.state == CampaignState.LAUNCHED:  # closed by staff, the units were told then
         units = session.scalars(
             select(PartyRow).where(
                 PartyRow.campaign_id == row.id, PartyRow.kind == PartyKind.UNIT, PartyRow.left_at.is_(None)

@@ -9,18 +9,18 @@ from sqlalchemy.orm import Session
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import record_decision, written
-from ledger.facts import EXTENDED, load_obligations
+from ledger.facts import load_obligations
 from ledger.outbox import NewMessage, plan_messages
 from ledger.requests import CONTACT as CONTACT  # noqa: PLC0414  the portal reads it from here
 from ledger.requests import EXTENSION, REFUSED, find_request
 from ledger.requests import open_requests as open_requests  # noqa: PLC0414  a verb of the office too
-from ledger.review import move_due
 from ledger.submissions import fitting
 from ledger.tables import CampaignRow, CampaignState, DecisionRow, ObligationRow, PartyRow, RequestRow
 from office import wording
 from office.alerts import DESK, alert_staff
 from office.contact_changes import change_contact, is_first, read_named
 from office.dues import new_due
+from office.extending import extend_obligations
 from office.premises import Premises
 from office.refusals import NotPossible
 from office.review import grounds_of
@@ -185,19 +185,7 @@ def _extend(
     book = rulebook_of(session.get_one(CampaignRow, request.campaign_id))
     due = new_due(book, act, until or date.fromisoformat(request.wish["until"]))
     _refuse_earlier(book, obligation, due)
-    before = obligation.due_at
-    decision = record_decision(
-        session,
-        act,
-        obligation.campaign_id,
-        EXTENDED,
-        grounds,
-        party_id=obligation.party_id,
-        obligation_id=obligation.id,
-        before={"due": before.isoformat() if before else None, "chase_from": obligation.chase_from.isoformat()},
-        after={"due": due.isoformat(), "request": request.id},
-    )
-    move_due(session, act, obligation, due)
+    decision = extend_obligations(session, act, [obligation], due, grounds, after={"request": request.id})
     _tell(session, premises, act, "granted", decision, obligation)
     return decision
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
@@ -11,7 +12,8 @@ from definition.models import Campaign, Deliverable, Reminders
 from definition.occurrences import occurrences_of
 from definition.roster import Unit
 from ledger.campaigns import find_campaign
-from ledger.tables import CampaignRow
+from ledger.decisions import definition_kept, value_at
+from ledger.tables import CampaignRow, Changed
 from rules.deadlines import Occurrence, StatedDeadline, due_instant, local_instant
 from rules.timetable import (
     Audience,
@@ -147,9 +149,20 @@ _BOOKS: dict[str, Rulebook] = {}
 
 def rulebook_of(row: CampaignRow) -> Rulebook:
     """Return the rulebook of a launched campaign, from its frozen definition."""
-    if row.digest not in _BOOKS:
-        _BOOKS[row.digest] = Rulebook(Campaign.model_validate(row.definition))
-    return _BOOKS[row.digest]
+    return _book_of(row.digest, row.definition)
+
+
+def _book_of(digest: str, definition: dict[str, Any]) -> Rulebook:
+    if digest not in _BOOKS:
+        _BOOKS[digest] = Rulebook(Campaign.model_validate(definition))
+    return _BOOKS[digest]
+
+
+def book_at(session: Session, row: CampaignRow, known_at: datetime) -> Rulebook:
+    """Return the rulebook of a campaign as it was at a moment: an amendment since then does not count."""
+    digest = value_at(session, row, Changed.DEFINITION, known_at)
+    kept = definition_kept(session, digest) if digest != row.digest else None
+    return _book_of(digest, kept) if kept is not None else rulebook_of(row)
 
 
 def open_book(session: Session, key: str) -> tuple[CampaignRow, Rulebook]:

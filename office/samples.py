@@ -22,7 +22,7 @@ from office.rulebook import Rulebook
 from rules.rates import Totals
 
 NOTICES = tuple(WHY)
-DECIDED = ("granted", "refused", "contact_changed", "answer")
+DECIDED = ("granted", "refused", "contact_changed", "answer", "decided", "correction", "announcement")
 PAPERS = {"supervision_order": "督办〔2020〕第1号", "circulation": "通报〔2020〕第1号"}
 TROUBLE = "；".join(
     (
@@ -108,7 +108,8 @@ def _decision(notice: str, item: ItemLine) -> DecisionLines | None:
         was=NamedContact(role_text="值班", name="值班室", address="duty@unit.example", phone="") if changed else None,
         unit="某某街道办事处",
         about="关于报送时间的咨询",
-        said="请以通知所列时间为准。",
+        said=wording.DECIDED["extended"][1] if notice == "decided" else "请以通知所列时间为准。",
+        headline=wording.DECIDED["extended"][0],
     )
 
 

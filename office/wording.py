@@ -40,6 +40,9 @@ NOTICE = {
     "supervision_order": "督办单",
     "circulation": "通报",
     "digest": "待办提示",
+    "decided": "处理决定",
+    "correction": "通知更正",
+    "announcement": "情况通知",
 }
 STEP = {
     "launch": "下发通知",
@@ -66,6 +69,8 @@ SKIP = {
     "extension_asked": "截止前已申请延期，尚未答复，暂不告知上级",
     "to_approve": "等待审批后发出",
     "declined": "审批未同意，暂不发出",
+    "campaign_paused": "活动已暂停",
+    "campaign_closed": "活动已结束",
 }
 UNSENT = {
     "fenced": "尚未放行（go-live），且不在白名单",
@@ -76,6 +81,7 @@ UNSENT = {
     "expired": "已过时效，邮件作废",
     "not_composed": "收件人姓名或地址有误，无法成信",
     "paused": "活动已结束，不再催办",
+    "campaign_paused": "活动已暂停，恢复后再发",
     "held": "已暂停发信（总开关或通道）",
     "relay_down": "连不上发信服务器，稍后重试",
     "lane_closed": "对方邮件服务商要求暂缓",
@@ -177,6 +183,8 @@ NOT_POSSIBLE = {
     "judged": "这份材料的状态已经变化，请刷新后再看。",
     "not_nil": "这项材料现在不能零报告：可能已经报过，或者不接受零报告。",
     "no_original": "这项材料不需要报送纸质件。",
+    "nobody_meant": "没有需要变更的单位或材料。",
+    "standing": "目前的情况不允许这样处理，请与办公室联系。",
     "nothing_owed": "所列材料都已报送，不用再填。",
     "bad_promise": "承诺的日期应在今天至活动截止日期{closes}之间。",
     "promised_twice": "承诺的日期已经改过一次，不能再改。请尽快报送，或与办公室联系。",
@@ -185,6 +193,55 @@ NOTE = {
     "draft": "网页上有草稿，尚未报送",
     "draft_again": "网页上有更正稿，尚未报送",
     "refused": "延期申请未获同意，仍以原时间为准",
+}
+# What staff read of a decision, by its kind.
+DECISION = {
+    "extended": "延期",
+    "exempted": "免报",
+    "unit_joined": "单位加入",
+    "unit_left": "单位退出",
+    "unit_back": "单位恢复参加",
+    "superior_changed": "变更主管单位",
+    "campaign_paused": "暂停活动",
+    "campaign_resumed": "恢复活动",
+    "campaign_closed": "结束活动",
+    "campaign_reopened": "重新开放活动",
+    "corrected": "更正通知",
+    "announced": "情况通知",
+    "amended": "修订活动定义",
+    "undone": "收回决定",
+    "accepted": "接收",
+    "submitted": "转审核",
+    "returned": "退回",
+    "reopened": "重新审核",
+    "request_refused": "申请未同意",
+    "contact_changed": "变更联系人",
+    "contact_kept": "联系人无须变更",
+    "original_received": "收到纸质件",
+    "links_revoked": "链接作废",
+    "go_live": "放行",
+    "answered": "答复来信",
+}
+# What a unit is told of a decision, by its kind: the headline, and the sentence before what it is about.
+DECIDED = {
+    "extended": (
+        "截止时间已延长",
+        "经研究，贵单位下列材料的截止时间延长，请按新的时间报送，此后的提醒也按新的时间发送：",
+    ),
+    "undone:extended": ("延期已收回", "此前给予的延期已收回，请按下列时间报送："),
+    "exempted": ("免予报送", "经研究，贵单位免予报送下列材料，不再提醒，也不计入报送率。此前已经报送的照常留存："),
+    "undone:exempted": ("恢复报送", "此前的免报已收回，请按下列时间报送："),
+    "unit_left": (
+        "已退出本次活动",
+        "贵单位已退出本次活动。尚未到期的材料不必再报，今后不再发送提醒。如非贵单位办理，请立即告知。",
+    ),
+    "undone:unit_left": ("继续参加本次活动", "此前关于贵单位退出本次活动的处理已收回，请仍按原定时间报送。"),
+    "unit_back": ("恢复参加本次活动", "贵单位恢复参加本次活动，请按下列时间报送："),
+    "undone:unit_back": (
+        "未恢复参加本次活动",
+        "此前关于贵单位恢复参加本次活动的处理已收回，不必再报送，今后不再发送提醒。",
+    ),
+    "undone:corrected": ("", "此前发出的更正作废，请仍按原通知执行。"),
 }
 REACHED = "{at}（{way}）"
 # Of a finding that nobody answered, in a version that asks for nothing any more.
@@ -204,6 +261,7 @@ SCAN_WELCOME = "另请报送盖章扫描件（PDF）"
 SCAN_MISSING = "盖章扫描件：未收。如已盖章，请把扫描件（PDF）随后报来，不影响本次登记。"
 
 NIL = "零报告"
+AFTER_CLOSE = "（活动结束后报送）"
 PROGRESS = "本次发信进度"
 UNNAMED = "（未命名附件）"
 # Why a file could not be recorded, and what the unit is to do.

@@ -24,6 +24,7 @@ class Unsent(StrEnum):
     NOT_COMPOSED = "not_composed"  # a name or address that would break a header
     GIVEN_UP = "given_up"  # deferred again and again, for days
     PAUSED = "paused"  # closed campaign: nothing is chased
+    CAMPAIGN_PAUSED = "campaign_paused"  # by a decision of staff; it leaves when the campaign is resumed
 
 
 class Contact(Protocol):

@@ -25,6 +25,8 @@ class Skip(StrEnum):
     EXTENSION_ASKED = "extension_asked"  # asked for before it was due, and not answered: two working days' grace
     TO_APPROVE = "to_approve"  # the rung goes out only when staff agree
     DECLINED = "declined"  # staff did not agree; they are asked again later
+    CAMPAIGN_PAUSED = "campaign_paused"  # by a decision of staff
+    CAMPAIGN_CLOSED = "campaign_closed"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from ledger.tables.audit import AuditRow
 from ledger.tables.base import Base, Written
 from ledger.tables.campaigns import CampaignRow, CampaignState, ContactRow, DeliverableRow, PartyKind, PartyRow
+from ledger.tables.decisions import Changed, ChangeRow, DefinitionRow
 from ledger.tables.delivery import HoldRow, LaneRow, SenderRow, SlotRow
 from ledger.tables.desk import (
     AcknowledgementRow,
@@ -31,8 +32,11 @@ __all__ = [
     "CallRow",
     "CampaignRow",
     "CampaignState",
+    "ChangeRow",
+    "Changed",
     "ContactRow",
     "DecisionRow",
+    "DefinitionRow",
     "DeliverableRow",
     "DraftRow",
     "EventRow",

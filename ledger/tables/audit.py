@@ -6,6 +6,7 @@ from sqlalchemy import Connection, ForeignKey, String, Table, event
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ledger.tables.base import Base, Written
+from ledger.tables.decisions import ChangeRow
 from ledger.tables.messages import AttemptRow
 
 
@@ -48,5 +49,5 @@ def _guard(table: Table, connection: Connection, **_: object) -> None:
         connection.exec_driver_sql(statement)
 
 
-for _model in (AuditRow, AttemptRow):
+for _model in (AuditRow, AttemptRow, ChangeRow):
     event.listen(_model.__table__, "after_create", _guard)

@@ -14,6 +14,7 @@ class CampaignState(StrEnum):
     """Where a campaign stands."""
 
     LAUNCHED = "launched"
+    PAUSED = "paused"  # nothing is chased, nothing sent in bulk; replies go, hand-ins are taken
     CLOSED = "closed"
 
 

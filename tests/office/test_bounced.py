@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from definition.loading import LoadedCampaign, load_campaign
 from definition.roster import ContactRole, RosterContact
 from ledger.audit import verify
-from ledger.campaigns import close_campaign, contacts_at, contacts_of, mark_contact_bad, office_of
+from ledger.campaigns import contacts_at, contacts_of, mark_contact_bad, office_of
 from ledger.engine import Ledger
 from ledger.errors import TakenOver
 from ledger.files import FileStore
@@ -43,6 +43,7 @@ from office.contacts import ContactTrouble, Trouble, contact_troubles, roster_tr
 from office.intake import Collected, fetch_mail
 from office.launching import launch_campaign
 from office.outbox import Shard, claim_shard, commit_group, repair, still_ours
+from office.pausing import close_at_the_end
 from office.premises import Premises
 from office.queue import waiting_for_a_person
 from office.rulebook import Rulebook
@@ -473,7 +474,7 @@ def test_a_mailbox_that_the_relay_refuses_is_dead_wherever_it_is_named(desk: Des
 
 def test_a_campaign_that_is_closed_has_no_alert_about_a_dead_mailbox(desk: Desk) -> None:
     with desk.house.ledger.writing() as session:
-        close_campaign(session, act(NOON), session.get_one(CampaignRow, 1))
+        close_at_the_end(session, act(NOON), session.get_one(CampaignRow, 1))
     bring(desk, report_on(desk, "BH001"))
     assert contacts(desk, "BH001")[0].bad_since == NOON
     assert counted(desk, MessageRow.notice == "alert") == 0

@@ -20,8 +20,10 @@ from mail.parsing import parse_mail
 from office.acknowledging import acknowledge, rung_page
 from office.approvals import approve, decline, list_shown, waiting_lists
 from office.board import board, cell_text
+from office.exempting import exempt
 from office.mailbook import Bytes, bytes_of
 from office.outbox import claim_shard
+from office.pausing import pause, resume
 from office.refusals import NotPossible
 from office.requests import ask_extension, refuse
 from office.unit_own import NotYoursError
@@ -131,6 +133,19 @@ def test_a_rung_waits_for_consent_and_those_who_reported_since_drop_out(desk: De
     with desk.house.ledger.reading() as session:
         assert not audit.verify(session).fault
     assert climb(desk, local(6, 8)) == {"escalation_digest": 1}  # Monday: the office, two working days after consent
+
+
+def test_consent_waits_for_a_paused_campaign_and_leaves_out_who_was_exempted(desk: Desk) -> None:
+    for day in (2, 4):
+        climb(desk, local(6, day))
+    with desk.house.ledger.writing() as session:
+        pause(session, act(local(6, 4, 10)), KEY, "汛期")
+        exempt(session, desk.house, act(local(6, 4, 10)), KEY, "plan", to=["all"], grounds="并入综合表")
+    with pytest.raises(NotPossible, match="is paused"):
+        consent(desk, local(6, 4, 11))
+    with desk.house.ledger.writing() as session:
+        resume(session, act(local(6, 4, 12)), KEY, "汛期结束")
+    assert consent(desk, local(6, 4, 13)) == (2, 3)
 
 
 def test_if_all_have_reported_nothing_goes_out(desk: Desk) -> None:

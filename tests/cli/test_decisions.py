@@ -1,0 +1,69 @@
+"""Decisions from the command line: made with grounds, listed, taken back; refusals are one sentence."""
+
+import pytest
+
+from cli.desk import act as act_now
+from ledger.acts import Act
+from tests.cli.conftest import Door
+from tests.office.test_office import local
+
+KEY = "safety-month-2020"
+
+
+@pytest.fixture(autouse=True)
+def in_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let staff act on the day after the launch."""
+
+    def then() -> Act:
+        now = act_now()
+        return Act(actor=now.actor, as_of=local(5, 28, 10), wall=now.wall)
+
+    monkeypatch.setattr("cli.decisions.act", then)
+
+
+def test_staff_decide_list_and_take_back(door: Door) -> None:
+    code, said, _ = door("extend", "BH001,BH036", "附件2", "--until", "2020-06-04", "--grounds", "受灾")
+    assert (code, "decision 1: 附件2 of BH001,BH036 is extended" in said) == (0, True)
+    assert "decision 2: BH001 is exempt" in door("exempt", "BH001", "附件4", "--grounds", "无此项业务")[1]
+    assert "BH036 has left" in door("remove-unit", "BH036", "--grounds", "撤并")[1]
+    assert "takes part again" in door("come-back", "BH036", "--grounds", "误")[1]
+    assert "BH036 is the superior of BH001" in door("superior", "BH001", "BH036", "--grounds", "划转")[1]
+    assert "is paused" in door("pause", KEY, "--grounds", "汛期")[1]
+    assert "活动已暂停" in door("explain", "BH001", "附件2")[1]
+    assert "goes on" in door("resume", KEY, "--grounds", "汛期结束")[1]
+    words = ("--due", "2020-06-08", "--text", "推迟至6月8日。", "--category", "开发区", "--grounds", "处务会")
+    assert "the circular is corrected" in door("correct", "附件2", *words)[1]
+    _, said, _ = door("decisions", KEY, "--unit", "BH001", width=200)
+    assert "受灾" in said
+    assert "staff:" in said
+    assert "decision 2 is taken back" in door("undo", "2", "--grounds", "误办")[1]
+    assert "undone by 9" in door("decisions", KEY, width=200)[1]
+    code, _, complained = door("undo", "1", "--grounds", "误办")
+    assert (code, "overtaken by decision 8; take that back first" in complained) == (1, True)
+    code, _, complained = door("undo", "77", "--grounds", "误办")
+    assert (code, "`muster decisions` lists them" in complained) == (1, True)
+
+
+def test_an_announcement_is_shown_before_it_is_made(door: Door) -> None:
+    words = ("announce", KEY, "--subject", "培训通知", "--text", "6月5日下午培训。", "--grounds", "处务会")
+    _, said, _ = door(*words, "--preview")
+    assert "6月5日下午培训。" in said
+    assert "would go to 3 units; nothing was sent" in said
+    code, _, complained = door(*words, "--confirm", "no")
+    assert (code, complained.strip()) == (1, "not confirmed; nothing was sent")
+    assert "announced to 3 units" in door(*words, "--confirm", KEY)[1]
+
+
+def test_a_campaign_is_closed_and_reopened(door: Door) -> None:
+    assert "is closed" in door("close", KEY, "--grounds", "提前办结")[1]
+    assert "open again until 2020-07-20" in door("reopen-campaign", KEY, "--until", "2020-07-20", "--grounds", "补")[1]
+    code, _, complained = door("resume", KEY, "--grounds", "x")
+    assert (code, "is launched; nothing was changed" in complained) == (1, True)
+
+
+def test_the_folder_of_a_running_campaign_is_compared_before_it_is_amended(door: Door) -> None:
+    code, said, _ = door("amend", KEY)
+    assert code == 0
+    assert "0 differences" in said
+    code, _, complained = door("amend", KEY, "--grounds", "统一要求")
+    assert (code, "nothing was changed" in complained) == (1, True)
