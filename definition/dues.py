@@ -192,9 +192,9 @@ class Span(_Stated):
 
 def _named(anchor: Event | date, landmarks: Landmarks) -> str:
     names = {
-        Event.CIRCULAR: "the date of the circular",
-        Event.ACTIVITY_START: "the first day of the activities",
-        Event.ACTIVITY_END: "the last day of the activities",
+        Event.CIRCULAR: "the circular",
+        Event.ACTIVITY_START: "the activities begin",
+        Event.ACTIVITY_END: "their end",
     }
     day = f"{landmarks.day_of(anchor):{DAYS}}"
     return f"{names[anchor]} ({day})" if isinstance(anchor, Event) else day
