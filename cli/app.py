@@ -8,7 +8,6 @@ from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
 from cli import (
-    calendar,
     campaigns,
     decisions,
     delivery,
@@ -34,7 +33,6 @@ app = App(
 for command in (
     campaigns.check,
     campaigns.plan,
-    calendar.calendar,
     campaigns.board,
     campaigns.run,
     campaigns.go_live,

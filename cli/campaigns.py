@@ -50,7 +50,7 @@ def plan(campaign: str, *, as_of: str | None = None) -> None:
         as_of: a moment, local unless it has an offset. In the past, the facts known then are replayed.
 
     """
-    from office.timetable import deadlines_of, outlook, plan_of_month  # noqa: PLC0415
+    from office.timetable import outlook, plan_of_month  # noqa: PLC0415
 
     house = premises()
     book, steps = plan_of_month(house, campaign)
@@ -66,7 +66,6 @@ def plan(campaign: str, *, as_of: str | None = None) -> None:
             )
         title = f"{book.campaign.title}, {times_of(book.campaign.zone)}"
         table(("when", "step", "about", "units at most", "mailed", "why"), rows, title=title)
-        table(("deliverable", "of", "owed until the end of", "because"), deadlines_of(book), title="Deadlines")
         return
     moment = moment_of(as_of, book.campaign.zone)
     assert moment is not None  # noqa: S101  for the type checker: as_of was given

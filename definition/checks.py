@@ -1,16 +1,16 @@
 """What a campaign may not say, beyond what its types forbid: each check yields faults with their lines."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from definition.faults import Fault, Gravity
 from definition.models import Audience, Campaign, Deliverable, DeliverableKind, Reminders
-from definition.occurrences import occurrences_of
 from definition.roster import OFFICE, Unit
 from definition.yaml_source import Source
 from rules.addresses import ADDRESS
+from rules.deadlines import recurring
 
 NOTICES = (
     "launch",
@@ -26,7 +26,6 @@ NOTICES = (
     "summary",
     "closing",
 )
-HOW_TO = "docs/how-to/state-a-deadline.md"
 PARTS = ("subject.txt", "body.txt", "body.html")
 
 
@@ -147,24 +146,7 @@ def _deliverable(campaign: Campaign, source: Source, number: int, item: Delivera
     for category in item.owed_by.categories:
         if category not in campaign.categories:
             yield fault("owed_by", f"unknown category {category!r}", f"use one of {'、'.join(campaign.categories)}")
-    yield from _dated(campaign, source, number, item)
-
-
-def _dated(campaign: Campaign, source: Source, number: int, item: Deliverable) -> Iterator[Fault]:
-    """Yield the faults of a deliverable's deadlines and of the reminders before them."""
-
-    def fault(key: str, problem: str, remedy: str) -> Fault:
-        return _at(source, "deliverables", number, key)(f"{item.key}: {problem}", remedy)
-
-    series = ("recurrence", item.recurrence), ("from", item.from_), ("until", item.until)
-    if item.recurrence is not None and (missing := [name for name, value in series if value is None]):
-        yield fault("recurrence", f"a series without {' and '.join(missing)}", "give its first and its last day")
-    try:
-        days = [o.deadline.day for o in occurrences_of(campaign, item) if o.deadline is not None]
-    except ValueError as error:
-        key = "recurrence" if item.recurrence is not None else "due"
-        yield fault(key, str(error), f"state it as {HOW_TO} shows")
-        return
+    days = list(_due_days(item))
     yield from _days(campaign, fault, item, days)
     yield from _reminders(campaign, source, number, item, days)
 
@@ -179,6 +161,19 @@ def _days(
             yield fault("due", f"deadline {day} is before the circular's date {campaign.issued_on}", "mend it")
         if day > campaign.closes_on:
             yield fault("due", f"deadline {day} is after the close {campaign.closes_on}", "mend it, or close later")
+
+
+def _due_days(item: Deliverable) -> Iterator[date]:
+    if isinstance(item.due, datetime):
+        yield item.due.date()
+    elif item.due is not None:
+        yield item.due
+    if item.recurrence is not None and item.from_ is not None and item.until is not None:
+        try:
+            found = list(recurring(item.recurrence, first=item.from_, until=item.until))
+        except ValueError:
+            return
+        yield from (o.deadline.day for o in found if o.deadline is not None)
 
 
 def _reminders(

@@ -66,12 +66,11 @@ def check_campaign(folder: Path, *, calendars: Path, notices: Path) -> Report:
     forms = _read_forms(folder, campaign, source, faults)
     attachments = _read_attachments(folder, campaign, source, faults)
     days = _read_calendar(calendars, campaign, source, faults)
-    campaign = campaign.model_copy(update={"calendar_days": days})
     faults.extend(check_campaign_values(campaign, source, notices))
     faults.sort(key=lambda f: f.gravity is not Gravity.ERROR)
     if any(f.gravity is Gravity.ERROR for f in faults):
         return Report(faults=tuple(faults), loaded=None)
-    whole = campaign.model_copy(update={"forms": forms, "attachments": attachments})
+    whole = campaign.model_copy(update={"forms": forms, "attachments": attachments, "calendar_days": days})
     loaded = LoadedCampaign(campaign=whole, units=units, warnings=tuple(faults), folder=folder)
     return Report(faults=tuple(faults), loaded=loaded)
 

@@ -6,13 +6,23 @@ from datetime import date, datetime, time
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from definition.dues import Due, StatedTime
-from definition.parts import Part
 from rules.calendar import WorkCalendar
-from rules.deadlines import Adjustment, OfficeHours, Season
 from rules.forms import Form
+
+ONE_FORMAT = "write 2020-06-05, or “2020-06-05 16:00”"
+
+
+def _due(value: object) -> object:
+    """Keep a bare date a date: pydantic would make midnight of it."""
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            return date.fromisoformat(text) if len(text) == len("2020-06-05") else datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError(f"{value!r} is no date; {ONE_FORMAT}") from None
+    return value
 
 
 def _local(value: object) -> object:
@@ -29,7 +39,14 @@ def _on(value: object) -> object:
     return "on" if value is True else value
 
 
+Due = Annotated[date | datetime, BeforeValidator(_due)]
 LocalMoment = Annotated[datetime, BeforeValidator(_local)]
+
+
+class Part(BaseModel):
+    """Base of all parts: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class Person(Part):
@@ -120,8 +137,7 @@ class Deliverable(Part):
     recurrence: str | None = None
     from_: date | None = Field(default=None, alias="from")
     until: date | None = None
-    due_time: StatedTime | None = None  # of each of a series
-    adjust: Adjustment = Adjustment.NONE  # what becomes of a deadline that falls on a day off
+    due_time: time | None = None
     owed_by: OwedBy
     reminders: Reminders | None = None
     nil_return: bool = False
@@ -219,48 +235,12 @@ class Attachment(Part):
     media_type: str = ""
 
 
-class HoursOfSeason(Part):
-    """Days, both ends included, on which the office closes at an hour of their own."""
-
-    from_: date = Field(alias="from")
-    until: date
-    knocking_off: time
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "HoursOfSeason":
-        if self.from_ > self.until:
-            raise ValueError(f"the season ends on {self.until}, before it begins; give its first day as `from`")
-        return self
-
-
-class WorkingHours(Part):
-    """When the office closes, for deadlines stated as “before knocking-off” (下班前)."""
-
-    knocking_off: time
-    seasons: tuple[HoursOfSeason, ...] = ()
-
-
-class LocalDay(Part):
-    """A day on which this office departs from the calendar of the country, and why."""
-
-    day: date
-    works: bool
-    grounds: str = Field(min_length=1)
-
-
 class CalendarDays(Part):
     """The days of the working calendar that the campaign was launched with."""
 
     holidays: tuple[date, ...] = ()
     makeup_days: tuple[date, ...] = ()
     years: tuple[int, ...] = ()
-
-    def work_calendar(self, local: tuple[LocalDay, ...] = ()) -> WorkCalendar:
-        """Return the working calendar, with an office's own days."""
-        country = WorkCalendar(
-            holidays=frozenset(self.holidays), makeup_days=frozenset(self.makeup_days), years=frozenset(self.years)
-        )
-        return country.with_local(off={d.day for d in local if not d.works}, works={d.day for d in local if d.works})
 
 
 class Campaign(Part):
@@ -276,8 +256,6 @@ class Campaign(Part):
     closes_on: date
     zone: str
     calendar: str = "cn"
-    local_days: tuple[LocalDay, ...] = ()
-    office_hours: WorkingHours | None = None
     contact: ContactPoint
     categories: tuple[str, ...] = Field(min_length=1)
     roster: str
@@ -304,15 +282,10 @@ class Campaign(Part):
 
     def work_calendar(self) -> WorkCalendar:
         """Return the working calendar."""
-        return self.calendar_days.work_calendar(self.local_days)
-
-    def hours(self) -> OfficeHours | None:
-        """Return when the office closes, if it says so."""
-        given = self.office_hours
-        if given is None:
-            return None
-        seasons = tuple(Season(first=s.from_, last=s.until, knocking_off=s.knocking_off) for s in given.seasons)
-        return OfficeHours(knocking_off=given.knocking_off, seasons=seasons)
+        days = self.calendar_days
+        return WorkCalendar(
+            holidays=frozenset(days.holidays), makeup_days=frozenset(days.makeup_days), years=frozenset(days.years)
+        )
 
     def deliverable(self, key: str) -> Deliverable:
         """Return a deliverable by its key."""

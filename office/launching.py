@@ -28,7 +28,7 @@ from office.contacts import NO_ADDRESS
 from office.premises import Premises
 from office.rulebook import Rulebook, open_book, owed_by_unit
 from rules.addresses import ADDRESS
-from rules.deadlines import Occurrence, chased_from
+from rules.deadlines import Occurrence
 
 OFFICE = "OFFICE"
 
@@ -143,7 +143,7 @@ def _obligation(
         deliverable=deliverable,
         occurrence=occurrence.key,
         due=book.due(occurrence),
-        chase_from=chased_from(occurrence, chase_from, book.zone),
+        chase_from=chase_from,
     )
 
 

@@ -1,20 +1,19 @@
 """A campaign's frozen definition, turned into the values that rules take."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from definition.models import Campaign, Deliverable, Reminders
-from definition.occurrences import occurrences_of
+from definition.models import Campaign, Deliverable, DeliverableKind, Reminders
 from definition.roster import Unit
 from ledger.campaigns import find_campaign
 from ledger.decisions import definition_kept, value_at
 from ledger.tables import CampaignRow, Changed
-from rules.deadlines import Occurrence, StatedDeadline, due_instant, local_instant
+from rules.deadlines import Occurrence, StatedDeadline, due_instant, local_instant, recurring
 from rules.timetable import (
     Audience,
     DatedDeliverable,
@@ -73,7 +72,7 @@ class Rulebook:
     @cached_property
     def occurrences(self) -> dict[str, tuple[Occurrence, ...]]:
         """The occurrences of each deliverable; voluntary materials have none until something comes in."""
-        return {d.key: occurrences_of(self.campaign, d) for d in self.campaign.deliverables}
+        return {d.key: _occurrences(d) for d in self.campaign.deliverables}
 
     def due(self, occurrence: Occurrence) -> datetime | None:
         """Return the due instant of an occurrence."""
@@ -142,6 +141,22 @@ def _policy(reminders: Reminders) -> ReminderPolicy:
         after=reminders.after,
         after_return=timedelta(hours=reminders.after_return_hours),
     )
+
+
+def _occurrences(deliverable: Deliverable) -> tuple[Occurrence, ...]:
+    if deliverable.kind is DeliverableKind.FREE:
+        return ()
+    if deliverable.recurrence is not None and deliverable.from_ is not None and deliverable.until is not None:
+        return tuple(
+            recurring(deliverable.recurrence, first=deliverable.from_, until=deliverable.until, at=deliverable.due_time)
+        )
+    return (Occurrence(key="once", deadline=_deadline(deliverable.due)),)
+
+
+def _deadline(due: date | datetime | None) -> StatedDeadline | None:
+    if isinstance(due, datetime):
+        return StatedDeadline(day=due.date(), at=due.time())
+    return None if due is None else StatedDeadline(day=due)
 
 
 _BOOKS: dict[str, Rulebook] = {}

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from definition.occurrences import explained
 from ledger.acts import Act
 from ledger.campaigns import find_campaign
 from ledger.errors import UnknownCampaign
@@ -17,7 +16,6 @@ from office.launching import load
 from office.planning import decide
 from office.premises import Premises
 from office.rulebook import Rulebook, owed_by_unit, rulebook_of
-from rules.deadlines import ONCE, stated
 from rules.notices import Plan
 from rules.obligations import is_owed
 from rules.timetable import Step, StepKind, latest_moment
@@ -87,22 +85,6 @@ def _mailed(book: Rulebook, step: Step, mails: Mapping[str, int]) -> int | None:
     if step.kind not in prefix:
         return None
     return sum(n for occasion, n in mails.items() if occasion.startswith(prefix[step.kind]) and occasion.endswith(day))
-
-
-def deadlines_of(book: Rulebook) -> list[tuple[str, str, str, str]]:
-    """Return every deadline in order: deliverable, occurrence, until when (local, with weekday), how it was found."""
-    found = [
-        (due, deliverable.title, "" if occurrence.key == ONCE else occurrence.key, how)
-        for deliverable in book.campaign.deliverables
-        for occurrence, how in explained(book.campaign, deliverable)
-        if (due := book.due(occurrence)) is not None
-    ]
-    rows = []
-    for due, title, key, how in sorted(found):
-        last = stated(due, book.zone)
-        at = f"{last.at:%H:%M}" if last.at is not None else "24:00"
-        rows.append((title, key, f"{last.day:%Y-%m-%d %a} {at}", how))
-    return rows
 
 
 _WHY = {
