@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from definition.dues import TAGS
 from definition.faults import Fault, FaultyCampaign
 
 
@@ -74,18 +75,24 @@ def read_yaml(path: Path, name: str) -> Source:
     return Source(name=name, value=value, root=root)
 
 
+# What pydantic puts into a place to say which of several types it tried: no key of the file.
+VARIANTS = frozenset(
+    ("date", "datetime", "time", "int", "constrained-int", "literal['end']", "Event", "NamedTime", *TAGS)
+)
+
+
 def pydantic_faults(source: Source, errors: Sequence[Any], prefix: tuple[object, ...] = ()) -> list[Fault]:
     """Return the faults that pydantic found, with their lines."""
     faults = []
     for error in errors:
-        loc = tuple(step for step in error["loc"] if not (isinstance(step, str) and step in ("date", "datetime")))
+        loc = tuple(step for step in error["loc"] if not (isinstance(step, str) and step in VARIANTS))
         place = ".".join(str(step) for step in loc)
         if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             problem, remedy = f"unknown key {loc[-1]!r} in {place}", "remove it or mend its spelling"
         elif error["type"].startswith("missing"):
             problem, remedy = f"{place} is missing", "add it"
         else:
-            problem, remedy = f"{place}: {error['msg']}", f"change {error.get('input')!r}"
+            problem, remedy = f"{place}: {error['msg'].removeprefix('Value error, ')}", f"change {error.get('input')!r}"
         fault = Fault(file=source.name, line=source.line(*prefix, *loc), problem=problem, remedy=remedy)
         if fault not in faults:
             faults.append(fault)

@@ -14,6 +14,7 @@ from ledger.facts import load_obligations, load_said, mailed_on
 from ledger.outbox import NewMessage, plan_messages
 from ledger.planning import PlannedSet, due_instants, plan_launch, plan_reminders
 from ledger.tables import CampaignRow, CampaignState, PartyKind, PartyRow
+from office.horizon import extend_horizon
 from office.premises import Premises
 from office.rulebook import Rulebook, open_book
 from rules.notices import (
@@ -76,6 +77,7 @@ def plan_step(session: Session, premises: Premises, act: Act, campaign: str, kin
     """Plan the notices of a launch, remind or escalate step."""
     row, book = open_book(session, campaign)
     advance(act, row, rehearsal=premises.rehearsal)
+    extend_horizon(session, act, campaign)
     if kind is StepKind.LAUNCH:
         return _counted("launch", plan_launch(session, act, row.id, premises.mail_domain))
     if kind is StepKind.REMIND and row.state != CampaignState.CLOSED:
