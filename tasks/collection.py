@@ -6,6 +6,8 @@ from datetime import datetime
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from ledger.acts import Act
+from office.horizon import extend_horizon
 from office.intake import Collected, drain_intake, fetch_mail
 from tasks.desk import act_of, premises
 
@@ -18,5 +20,12 @@ async def fetch_mailbox(as_of: datetime) -> int:
 
 @task(name="take in mail", cache_policy=NO_CACHE)
 async def take_in_mail(campaign: str, as_of: datetime) -> Collected:
-    """Match, check, record and answer the campaign's waiting mails."""
-    return await asyncio.to_thread(lambda act: drain_intake(premises(), act, campaign), act_of("rule:collect", as_of))
+    """Match, check, record and answer the campaign's waiting mails, among them those for a period just begun."""
+    return await asyncio.to_thread(_take_in, campaign, act_of("rule:collect", as_of))
+
+
+def _take_in(campaign: str, act: Act) -> Collected:
+    house = premises()
+    with house.ledger.writing() as session:
+        extend_horizon(session, act, campaign)
+    return drain_intake(house, act, campaign)
