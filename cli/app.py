@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
-from cli import campaigns, delivery, incoming, mails, portal, review, staff, wishes
+from cli import calendar, campaigns, delivery, incoming, mails, portal, review, staff, wishes
 from cli.desk import Refused
 from cli.mistakes import in_plain_words
 from cli.showing import complain
@@ -20,6 +20,7 @@ app = App(
 for command in (
     campaigns.check,
     campaigns.plan,
+    calendar.calendar,
     campaigns.board,
     campaigns.run,
     campaigns.go_live,

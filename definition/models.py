@@ -190,6 +190,12 @@ class CalendarDays(Part):
     names: dict[date, str] = Field(default_factory=dict)  # the festival that a day off or a make-up day belongs to
     local: tuple[LocalDay, ...] = ()
 
+    def work_calendar(self) -> WorkCalendar:
+        """Return the days as rules take them."""
+        return WorkCalendar(
+            holidays=frozenset(self.holidays), makeup_days=frozenset(self.makeup_days), years=frozenset(self.years)
+        )
+
 
 class SeasonHours(Part):
     """Days, both ends included, with a closing hour of their own."""
@@ -245,10 +251,7 @@ class Campaign(Part):
 
     def work_calendar(self) -> WorkCalendar:
         """Return the working calendar."""
-        days = self.calendar_days
-        return WorkCalendar(
-            holidays=frozenset(days.holidays), makeup_days=frozenset(days.makeup_days), years=frozenset(days.years)
-        )
+        return self.calendar_days.work_calendar()
 
     def deliverable(self, key: str) -> Deliverable:
         """Return a deliverable by its key."""
