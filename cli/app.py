@@ -8,6 +8,7 @@ from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
 from cli import (
+    calendar,
     campaigns,
     decisions,
     delivery,
@@ -33,6 +34,7 @@ app = App(
 for command in (
     campaigns.check,
     campaigns.plan,
+    calendar.calendar,
     campaigns.board,
     campaigns.run,
     campaigns.go_live,

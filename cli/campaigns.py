@@ -50,7 +50,7 @@ def plan(campaign: str, *, as_of: str | None = None) -> None:
         as_of: a moment, local unless it has an offset. In the past, the facts known then are replayed.
 
     """
-    from office.timetable import outlook, plan_of_month  # noqa: PLC0415
+    from office.timetable import deadlines_of, outlook, plan_of_month  # noqa: PLC0415
 
     house = premises()
     book, steps = plan_of_month(house, campaign)
@@ -66,6 +66,7 @@ def plan(campaign: str, *, as_of: str | None = None) -> None:
             )
         title = f"{book.campaign.title}, {times_of(book.campaign.zone)}"
         table(("when", "step", "about", "units at most", "mailed", "why"), rows, title=title)
+        table(("due", "deliverable", "occurrence", "how it was found"), deadlines_of(book), title="deadlines")
         return
     moment = moment_of(as_of, book.campaign.zone)
     assert moment is not None  # noqa: S101  for the type checker: as_of was given
@@ -148,6 +149,10 @@ def tally_lines(tally: "Tally") -> list[str]:
         lines.append(fence_line(tally.campaign, fenced))
     if tally.unreached:
         lines.append(f"unreached: {tally.unreached} (`muster contacts {tally.campaign}` lists them)")
+    lines.extend(
+        f"calendar: {year} is not on record, Monday–Friday are taken; see docs/how-to/renew-the-holidays.md"
+        for year in tally.years_to_renew
+    )
     return [*lines, *(f"on hold: {stop}" for stop in tally.stops)]
 
 

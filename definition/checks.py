@@ -1,16 +1,18 @@
 """What a campaign may not say, beyond what its types forbid: each check yields faults with their lines."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from definition.dues import Phrasing, phrasing_of
 from definition.faults import Fault, Gravity
 from definition.models import Audience, Campaign, Deliverable, DeliverableKind, Reminders
+from definition.occurrences import occurrences_of, time_of
 from definition.roster import OFFICE, Unit
 from definition.yaml_source import Source
 from rules.addresses import ADDRESS
-from rules.deadlines import recurring
+from rules.deadlines import NamedTime
 
 NOTICES = (
     "launch",
@@ -26,6 +28,7 @@ NOTICES = (
     "summary",
     "closing",
 )
+SLACK_DAYS = 14  # by so much may holidays bring a reminder and its deadline forward
 PARTS = ("subject.txt", "body.txt", "body.html")
 
 
@@ -94,8 +97,9 @@ def _circles(unit: Unit, by_code: Mapping[str, Unit]) -> bool:
 
 
 def check_campaign_values(campaign: Campaign, source: Source, notices: Path) -> Iterator[Fault]:
-    """Yield every fault of campaign.yaml that its types let pass."""
+    """Yield every fault of campaign.yaml that its types let pass; the campaign knows its calendar."""
     yield from _dates(campaign, source)
+    yield from _office_hours(campaign, source)
     for number, deliverable in enumerate(campaign.deliverables):
         yield from _deliverable(campaign, source, number, deliverable)
     yield from _twice(campaign, source)
@@ -129,6 +133,15 @@ def _dates(campaign: Campaign, source: Source) -> Iterator[Fault]:
         yield _at(source, "timetable", "send_at")("send_at lies outside the sending window", "move one into the other")
 
 
+def _office_hours(campaign: Campaign, source: Source) -> Iterator[Fault]:
+    seasons = campaign.office_hours.seasons if campaign.office_hours is not None else ()
+    for number, season in enumerate(seasons):
+        if season.from_ > season.until:
+            yield _at(source, "office_hours", "seasons", number)(
+                f"the season ends on {season.until}, before it begins", "give its first day as `from`"
+            )
+
+
 def _deliverable(campaign: Campaign, source: Source, number: int, item: Deliverable) -> Iterator[Fault]:
     def fault(key: str, problem: str, remedy: str) -> Fault:
         return _at(source, "deliverables", number, key)(f"{item.key}: {problem}", remedy)
@@ -146,16 +159,45 @@ def _deliverable(campaign: Campaign, source: Source, number: int, item: Delivera
     for category in item.owed_by.categories:
         if category not in campaign.categories:
             yield fault("owed_by", f"unknown category {category!r}", f"use one of {'、'.join(campaign.categories)}")
-    days = list(_due_days(item))
+    yield from _series_keys(fault, item)
+    days, problem = _due_days(campaign, item)
+    if problem:
+        key = "due" if item.recurrence is None else "recurrence"
+        yield fault(key, problem, _remedy_of(campaign, item))
     yield from _days(campaign, fault, item, days)
     yield from _reminders(campaign, source, number, item, days)
 
 
-def _days(
-    campaign: Campaign, fault: Callable[[str, str, str], Fault], item: Deliverable, days: Sequence[date]
-) -> Iterator[Fault]:
-    if item.recurrence is not None and not days:
+FaultAt = Callable[[str, str, str], Fault]
+
+
+def _series_keys(fault: FaultAt, item: Deliverable) -> Iterator[Fault]:
+    """Yield keys that belong to a series where there is none, and a series without its ends."""
+    if item.recurrence is None:
+        for key, value in (("from", item.from_), ("until", item.until), ("due_time", item.due_time)):
+            if value is not None:
+                yield fault(key, f"{key} belongs to a recurrence", "remove it; a time of day goes into `due`")
+    elif item.from_ is None or item.until is None:
         yield fault("recurrence", "gives no date", "give `from`, `until` and an RFC 5545 rule, as FREQ=WEEKLY;BYDAY=FR")
+
+
+def _remedy_of(campaign: Campaign, item: Deliverable) -> str:
+    if time_of(item) is NamedTime.KNOCKING_OFF and campaign.office_hours is None:
+        return 'add `office_hours: {knocking_off: "17:30"}` to the campaign'
+    if item.recurrence is not None:
+        return "write it like FREQ=WEEKLY;BYDAY=FR, FREQ=MONTHLY;BYMONTHDAY=5,15,25 or FREQ=MONTHLY;BYMONTHDAY=-1"
+    return "add ends_on, or count from another day"
+
+
+def _days(campaign: Campaign, fault: FaultAt, item: Deliverable, days: Sequence[date]) -> Iterator[Fault]:
+    if item.from_ is not None and item.until is not None and item.recurrence is not None:
+        if item.from_ > item.until:
+            yield fault("until", f"the series ends on {item.until}, before it begins", "mend `from` or `until`")
+        elif not days:
+            yield fault("recurrence", f"gives no date from {item.from_} to {item.until}", "mend the rule or the dates")
+    phrasing: Phrasing | None = phrasing_of(item.due) if item.due is not None else None
+    if phrasing is not None and phrasing.opens is not None and phrasing.opens < campaign.issued_on:
+        yield fault("due", f"the span begins before the circular's date {campaign.issued_on}", "mend it")
     for day in days:
         if day < campaign.issued_on:
             yield fault("due", f"deadline {day} is before the circular's date {campaign.issued_on}", "mend it")
@@ -163,17 +205,13 @@ def _days(
             yield fault("due", f"deadline {day} is after the close {campaign.closes_on}", "mend it, or close later")
 
 
-def _due_days(item: Deliverable) -> Iterator[date]:
-    if isinstance(item.due, datetime):
-        yield item.due.date()
-    elif item.due is not None:
-        yield item.due
-    if item.recurrence is not None and item.from_ is not None and item.until is not None:
-        try:
-            found = list(recurring(item.recurrence, first=item.from_, until=item.until))
-        except ValueError:
-            return
-        yield from (o.deadline.day for o in found if o.deadline is not None)
+def _due_days(campaign: Campaign, item: Deliverable) -> tuple[list[date], str]:
+    """Return the days on which a deliverable falls due, adjusted; or none, and what is wrong."""
+    try:
+        found = occurrences_of(campaign, item)
+    except ValueError as error:
+        return [], str(error)
+    return [o.deadline.day for o in found if o.deadline is not None], ""
 
 
 def _reminders(
@@ -211,6 +249,12 @@ def _reminders(
         yield _at(source, *path)(
             f"{item.key}: the responsible person is to hear from {policy.responsible.from_!r} on, which is no reminder",
             f"name one of {'、'.join(_reminder_keys(policy)) or 'the reminders'}",
+        )
+    furthest = max((*policy.before, *(2 * n for n in policy.before_working)), default=0) + SLACK_DAYS
+    if item.recurrence is not None and campaign.horizon_days < furthest:
+        yield _at(source, "horizon_days")(
+            f"{item.key}: its reminders would come before it is made, {campaign.horizon_days} days ahead",
+            f"give horizon_days of at least {furthest}",
         )
     for offset in policy.after:
         if offset < 1 and not said_of_another:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from definition.calendars import load_calendar
+from definition.calendars import OWN_DAYS, load_calendar
 from definition.checks import check_campaign_values, check_units
 from definition.faults import Fault, FaultyCampaign, Gravity
 from definition.form_faults import form_faults
@@ -65,12 +65,12 @@ def check_campaign(folder: Path, *, calendars: Path, notices: Path) -> Report:
     units = _read_units(folder, campaign, faults)
     forms = _read_forms(folder, campaign, source, faults)
     attachments = _read_attachments(folder, campaign, source, faults)
-    days = _read_calendar(calendars, campaign, source, faults)
-    faults.extend(check_campaign_values(campaign, source, notices))
+    days = _read_calendar(calendars, folder, campaign, source, faults)
+    whole = campaign.model_copy(update={"forms": forms, "attachments": attachments, "calendar_days": days})
+    faults.extend(check_campaign_values(whole, source, notices))
     faults.sort(key=lambda f: f.gravity is not Gravity.ERROR)
     if any(f.gravity is Gravity.ERROR for f in faults):
         return Report(faults=tuple(faults), loaded=None)
-    whole = campaign.model_copy(update={"forms": forms, "attachments": attachments, "calendar_days": days})
     loaded = LoadedCampaign(campaign=whole, units=units, warnings=tuple(faults), folder=folder)
     return Report(faults=tuple(faults), loaded=loaded)
 
@@ -145,7 +145,9 @@ def _read_attachments(folder: Path, campaign: Campaign, source: Source, faults: 
     return tuple(found)
 
 
-def _read_calendar(calendars: Path, campaign: Campaign, source: Source, faults: list[Fault]) -> CalendarDays:
+def _read_calendar(
+    calendars: Path, folder: Path, campaign: Campaign, source: Source, faults: list[Fault]
+) -> CalendarDays:
     if not (calendars / campaign.calendar).is_dir():
         known = "、".join(sorted(p.name for p in calendars.iterdir() if p.is_dir()))
         line = source.line("calendar")
@@ -153,6 +155,6 @@ def _read_calendar(calendars: Path, campaign: Campaign, source: Source, faults: 
         faults.append(Fault(file=source.name, line=line, problem=problem, remedy=f"use one of {known}"))
         return CalendarDays()
     years = range(campaign.issued_on.year, campaign.closes_on.year + 1)
-    days, warnings = load_calendar(calendars, campaign.calendar, years)
-    faults.extend(warnings)
+    days, found = load_calendar(calendars, campaign.calendar, years, own=folder / OWN_DAYS)
+    faults.extend(found)
     return days

@@ -6,23 +6,13 @@ from datetime import date, datetime, time
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from definition.dues import Due, StatedTime
+from definition.parts import Part
 from rules.calendar import WorkCalendar
+from rules.deadlines import Adjustment
 from rules.forms import Form
-
-ONE_FORMAT = "write 2020-06-05, or “2020-06-05 16:00”"
-
-
-def _due(value: object) -> object:
-    """Keep a bare date a date: pydantic would make midnight of it."""
-    if isinstance(value, str):
-        text = value.strip()
-        try:
-            return date.fromisoformat(text) if len(text) == len("2020-06-05") else datetime.fromisoformat(text)
-        except ValueError:
-            raise ValueError(f"{value!r} is no date; {ONE_FORMAT}") from None
-    return value
 
 
 def _local(value: object) -> object:
@@ -39,14 +29,7 @@ def _on(value: object) -> object:
     return "on" if value is True else value
 
 
-Due = Annotated[date | datetime, BeforeValidator(_due)]
 LocalMoment = Annotated[datetime, BeforeValidator(_local)]
-
-
-class Part(BaseModel):
-    """Base of all parts: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class Person(Part):
@@ -126,7 +109,10 @@ class Reminders(Part):
 
 
 class Deliverable(Part):
-    """A kind of report: due once, or recurring by an RFC 5545 rule, or (free) at any time."""
+    """A kind of report: due once, or recurring by an RFC 5545 rule, or (free) at any time.
+
+    ``adjust`` says what becomes of a date that is a day off; ``due_time`` is the time of day of a series.
+    """
 
     key: str = Field(pattern=r"[a-z][a-z0-9_-]*")
     title: str
@@ -137,7 +123,8 @@ class Deliverable(Part):
     recurrence: str | None = None
     from_: date | None = Field(default=None, alias="from")
     until: date | None = None
-    due_time: time | None = None
+    due_time: StatedTime | None = None
+    adjust: Adjustment = Adjustment.NONE
     owed_by: OwedBy
     reminders: Reminders | None = None
     nil_return: bool = False
@@ -235,12 +222,43 @@ class Attachment(Part):
     media_type: str = ""
 
 
+class LocalDay(Part):
+    """A day that departs from the State Council's list: a holiday or a working day of this place, with grounds."""
+
+    day: date
+    works: bool
+    grounds: str
+
+
 class CalendarDays(Part):
-    """The days of the working calendar that the campaign was launched with."""
+    """The days of the working calendar that the campaign was launched with, local ones worked in."""
 
     holidays: tuple[date, ...] = ()
     makeup_days: tuple[date, ...] = ()
     years: tuple[int, ...] = ()
+    names: dict[date, str] = Field(default_factory=dict)  # the festival that a day off or a make-up day belongs to
+    local: tuple[LocalDay, ...] = ()
+
+    def work_calendar(self) -> WorkCalendar:
+        """Return the days as rules take them."""
+        return WorkCalendar(
+            holidays=frozenset(self.holidays), makeup_days=frozenset(self.makeup_days), years=frozenset(self.years)
+        )
+
+
+class SeasonHours(Part):
+    """Days, both ends included, with a closing hour of their own."""
+
+    from_: date = Field(alias="from")
+    until: date
+    knocking_off: time
+
+
+class WorkingHours(Part):
+    """When the office closes (下班); the first season that has the day goes before the usual hour."""
+
+    knocking_off: time
+    seasons: tuple[SeasonHours, ...] = ()
 
 
 class Campaign(Part):
@@ -256,6 +274,8 @@ class Campaign(Part):
     closes_on: date
     zone: str
     calendar: str = "cn"
+    office_hours: WorkingHours | None = None
+    horizon_days: int = Field(default=35, ge=1, le=400)  # so far ahead are the occurrences of a series made
     contact: ContactPoint
     categories: tuple[str, ...] = Field(min_length=1)
     roster: str
@@ -282,10 +302,7 @@ class Campaign(Part):
 
     def work_calendar(self) -> WorkCalendar:
         """Return the working calendar."""
-        days = self.calendar_days
-        return WorkCalendar(
-            holidays=frozenset(days.holidays), makeup_days=frozenset(days.makeup_days), years=frozenset(days.years)
-        )
+        return self.calendar_days.work_calendar()
 
     def deliverable(self, key: str) -> Deliverable:
         """Return a deliverable by its key."""

@@ -16,7 +16,7 @@ HEAD = """\
 # Holidays and make-up working days of {year}, as announced by the State Council.
 # Source: chinesecalendar {version}. To renew: pip install -U chinesecalendar, then
 #   python -m definition.renew_calendar {year}
-# Weekends that are not made up and holidays that fall on weekends need no entry of their own to be days off.
+# The Saturdays and Sundays within a holiday are listed too: a deadline may move past these and not past others.
 """
 WEEKEND = 5
 

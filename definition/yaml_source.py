@@ -1,5 +1,6 @@
 """YAML read twice: as values, and as nodes that know their lines."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from definition.dues import TAGS
 from definition.faults import Fault, FaultyCampaign
 
 
@@ -14,10 +16,13 @@ class TextDates(yaml.SafeLoader):
     """Leaves dates as text: a 31st of June is then a fault with a line, not a crash inside the reader."""
 
 
+LEFT_AS_TEXT = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")
 TextDates.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in LEFT_AS_TEXT]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+# Of the words for true and false only these two: `on:` is a key of a deadline.
+TextDates.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,18 +79,24 @@ def read_yaml(path: Path, name: str) -> Source:
     return Source(name=name, value=value, root=root)
 
 
+# What pydantic puts into a place to say which of several types it tried: no key of the file.
+VARIANTS = frozenset(
+    ("date", "datetime", "time", "int", "constrained-int", "literal['end']", "Event", "NamedTime", *TAGS)
+)
+
+
 def pydantic_faults(source: Source, errors: Sequence[Any], prefix: tuple[object, ...] = ()) -> list[Fault]:
     """Return the faults that pydantic found, with their lines."""
     faults = []
     for error in errors:
-        loc = tuple(step for step in error["loc"] if not (isinstance(step, str) and step in ("date", "datetime")))
+        loc = tuple(step for step in error["loc"] if not (isinstance(step, str) and step in VARIANTS))
         place = ".".join(str(step) for step in loc)
         if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             problem, remedy = f"unknown key {loc[-1]!r} in {place}", "remove it or mend its spelling"
         elif error["type"].startswith("missing"):
             problem, remedy = f"{place} is missing", "add it"
         else:
-            problem, remedy = f"{place}: {error['msg']}", f"change {error.get('input')!r}"
+            problem, remedy = f"{place}: {error['msg'].removeprefix('Value error, ')}", f"change {error.get('input')!r}"
         fault = Fault(file=source.name, line=source.line(*prefix, *loc), problem=problem, remedy=remedy)
         if fault not in faults:
             faults.append(fault)

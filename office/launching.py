@@ -86,9 +86,9 @@ def launch_campaign(session: Session, premises: Premises, act: Act, loaded: Load
     parties = record_parties(session, act, row.id, [_office(campaign), *(_party(campaign, u) for u in loaded.units)])
     book = Rulebook(campaign)
     owed = [
-        _obligation(book, parties[unit.code].id, key, occurrence, chase_from=act.as_of)
+        obligation_of(book, parties[unit.code].id, key, occurrence, since=act.as_of)
         for unit in loaded.units
-        for key, occurrence in owed_by_unit(book, unit, joined=None)
+        for key, occurrence in owed_by_unit(book, unit, joined=None, as_of=act.as_of)
     ]
     freeze_obligations(session, act, row.id, owed)
     audit.append(
@@ -135,15 +135,16 @@ def _party(campaign: Campaign, unit: Unit) -> NewParty:
     )
 
 
-def _obligation(
-    book: Rulebook, party_id: int, deliverable: str, occurrence: Occurrence, chase_from: datetime
+def obligation_of(
+    book: Rulebook, party_id: int, deliverable: str, occurrence: Occurrence, *, since: datetime
 ) -> NewObligation:
+    """Return an obligation to be frozen for a unit that takes part since a moment."""
     return NewObligation(
         party_id=party_id,
         deliverable=deliverable,
         occurrence=occurrence.key,
         due=book.due(occurrence),
-        chase_from=chase_from,
+        chase_from=book.chased_from(deliverable, occurrence, since),
     )
 
 
@@ -171,9 +172,9 @@ def join_unit(session: Session, act: Act, campaign_key: str, unit: Unit, grounds
     record_decision(
         session, act, row.id, "unit_joined", grounds, party_id=party.id, after={"code": unit.code, "name": unit.name}
     )
-    owed = owed_by_unit(book, unit, joined=act.as_of)
+    owed = owed_by_unit(book, unit, joined=act.as_of, as_of=act.as_of)
     return freeze_obligations(
-        session, act, row.id, [_obligation(book, party.id, key, occ, chase_from=act.as_of) for key, occ in owed]
+        session, act, row.id, [obligation_of(book, party.id, key, occ, since=act.as_of) for key, occ in owed]
     )
 
 

@@ -16,6 +16,7 @@ from ledger.outbox import NewMessage, plan_messages
 from ledger.planning import PlannedSet, due_instants, plan_launch, plan_reminders
 from ledger.tables import CampaignRow, CampaignState, Changed, PartyKind, PartyRow
 from office.approvals import ask_for_consent
+from office.horizon import extend_horizon
 from office.ladder import rungs_due, send_rungs
 from office.premises import Premises
 from office.rulebook import Rulebook, book_at, open_book
@@ -95,6 +96,7 @@ def plan_step(session: Session, premises: Premises, act: Act, campaign: str, kin
     advance(act, row, rehearsal=premises.rehearsal)
     if (reason := at_rest(row.state, kind)) is not None:
         return Planned(skips={str(reason): count_obligations(session, row.id)})
+    extend_horizon(session, act, campaign)
     if kind is StepKind.LAUNCH:
         return _counted("launch", plan_launch(session, act, row.id, premises.mail_domain))
     if kind is StepKind.REMIND:

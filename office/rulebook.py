@@ -1,5 +1,6 @@
 """A campaign's frozen definition, turned into the values that rules take."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -8,12 +9,22 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from definition.models import Campaign, Deliverable, DeliverableKind, Reminders
+from definition.models import Campaign, Deliverable, Reminders
+from definition.occurrences import occurrences_of
 from definition.roster import Unit
 from ledger.campaigns import find_campaign
 from ledger.decisions import definition_kept, value_at
 from ledger.tables import CampaignRow, Changed
-from rules.deadlines import Occurrence, StatedDeadline, due_instant, local_instant, recurring
+from rules.calendar import years_to_renew
+from rules.deadlines import (
+    MIDNIGHT,
+    Occurrence,
+    StatedDeadline,
+    chased_from,
+    due_instant,
+    local_instant,
+    within_horizon,
+)
 from rules.timetable import (
     Audience,
     DatedDeliverable,
@@ -72,7 +83,7 @@ class Rulebook:
     @cached_property
     def occurrences(self) -> dict[str, tuple[Occurrence, ...]]:
         """The occurrences of each deliverable; voluntary materials have none until something comes in."""
-        return {d.key: _occurrences(d) for d in self.campaign.deliverables}
+        return {d.key: occurrences_of(self.campaign, d) for d in self.campaign.deliverables}
 
     def due(self, occurrence: Occurrence) -> datetime | None:
         """Return the due instant of an occurrence."""
@@ -95,8 +106,15 @@ class Rulebook:
     @cached_property
     def dated(self) -> tuple[DatedDeliverable, ...]:
         """Every due instant of the campaign with its deliverable."""
+        return tuple(dated for dated, _ in self._dated)
+
+    @cached_property
+    def _dated(self) -> tuple[tuple[DatedDeliverable, date | None], ...]:
         return tuple(
-            DatedDeliverable(key=d.key, title=d.title, due=due, reminders=self.policy_of(d.key))
+            (
+                DatedDeliverable(key=d.key, title=d.title, due=due, reminders=self.policy_of(d.key)),
+                occurrence.opens,
+            )
             for d in self.campaign.deliverables
             for occurrence in self.occurrences[d.key]
             if (due := self.due(occurrence)) is not None
@@ -108,7 +126,7 @@ class Rulebook:
         timetable = self.campaign.timetable
         launch = Step(kind=StepKind.LAUNCH, moment=self.launch_at, subject="通知下发")
         middle = [
-            *reminder_steps(self.dated, self.hours),
+            *self._reminder_steps(),
             *escalation_steps(self.dated, self.ladder, self.hours, until=self.close_at),
             *collect_steps(timetable.collect_at, first=self.launch_at, last=self.close_at, hours=self.hours),
             *(
@@ -119,10 +137,29 @@ class Rulebook:
         final = Step(kind=StepKind.CONSOLIDATE, moment=self.close_at, subject="最终汇总", final=True)
         return in_order([launch, *(s for s in middle if self.launch_at < s.moment < self.close_at), final])
 
+    def _reminder_steps(self) -> Iterator[Step]:
+        """Yield the reminder steps; for what is due within a span none before it begins."""
+        by_begin: dict[date | None, list[DatedDeliverable]] = {}
+        for dated, opens in self._dated:
+            by_begin.setdefault(opens, []).append(dated)
+        for opens, group in by_begin.items():
+            begin = None if opens is None else local_instant(opens, MIDNIGHT, self.zone)
+            yield from (s for s in reminder_steps(group, self.hours) if begin is None or s.moment >= begin)
+
     def owes(self, unit_category: str, unit_code: str, deliverable: Deliverable) -> bool:
         """Whether a unit owes a deliverable."""
         owed_by = deliverable.owed_by
         return owed_by.everyone or unit_category in owed_by.categories or unit_code in owed_by.units
+
+    def chased_from(self, deliverable: str, occurrence: Occurrence, since: datetime) -> datetime:
+        """Return the moment before which nothing is owed to be said of an occurrence to a unit that came ``since``."""
+        series = self.campaign.deliverable(deliverable).recurrence is not None
+        return chased_from(occurrence, since, self.zone, self.campaign.horizon_days if series else None)
+
+    def years_to_renew(self, as_of: datetime) -> tuple[int, ...]:
+        """Return the years of the campaign whose holidays are announced and not on record."""
+        needed = range(self.campaign.issued_on.year, self.campaign.closes_on.year + 1)
+        return years_to_renew(self.campaign.calendar_days.years, needed, as_of.astimezone(self.zone).date())
 
     def joiner_deadline(self, joined: datetime) -> StatedDeadline:
         """Return the deadline for a joining unit of what fell due before it joined."""
@@ -141,22 +178,6 @@ def _policy(reminders: Reminders) -> ReminderPolicy:
         after=reminders.after,
         after_return=timedelta(hours=reminders.after_return_hours),
     )
-
-
-def _occurrences(deliverable: Deliverable) -> tuple[Occurrence, ...]:
-    if deliverable.kind is DeliverableKind.FREE:
-        return ()
-    if deliverable.recurrence is not None and deliverable.from_ is not None and deliverable.until is not None:
-        return tuple(
-            recurring(deliverable.recurrence, first=deliverable.from_, until=deliverable.until, at=deliverable.due_time)
-        )
-    return (Occurrence(key="once", deadline=_deadline(deliverable.due)),)
-
-
-def _deadline(due: date | datetime | None) -> StatedDeadline | None:
-    if isinstance(due, datetime):
-        return StatedDeadline(day=due.date(), at=due.time())
-    return None if due is None else StatedDeadline(day=due)
 
 
 _BOOKS: dict[str, Rulebook] = {}
@@ -191,23 +212,26 @@ def open_book(session: Session, key: str) -> tuple[CampaignRow, Rulebook]:
     return row, rulebook_of(row)
 
 
-def owed_by_unit(book: Rulebook, unit: Unit, *, joined: datetime | None) -> list[tuple[str, Occurrence]]:
-    """Return what a unit owes, as (deliverable key, occurrence).
+def owed_by_unit(
+    book: Rulebook, unit: Unit, *, joined: datetime | None, as_of: datetime | None = None
+) -> list[tuple[str, Occurrence]]:
+    """Return what a unit owes, as (deliverable key, occurrence); of a series what is within the horizon at ``as_of``.
 
     A unit that joins late owes by the joiner's deadline what fell due before; of a series it owes what is to come:
-    nobody asks a newcomer for last month's weekly returns.
+    nobody asks a newcomer for last month's weekly returns. Without ``as_of`` the whole of a series is returned.
     """
+    today = None if as_of is None else as_of.astimezone(book.zone).date()
     owed: list[tuple[str, Occurrence]] = []
     for deliverable in book.campaign.deliverables:
         if not book.owes(unit.category, unit.code, deliverable):
             continue
-        occurrences = book.occurrences[deliverable.key]
-        if joined is None:
-            owed.extend((deliverable.key, o) for o in occurrences)
-            continue
-        dated = [(o, book.due(o)) for o in occurrences]
-        past = [o for o, due in dated if due is not None and due <= joined]
-        owed.extend((deliverable.key, o) for o, due in dated if due is None or due > joined)
-        if past and deliverable.recurrence is None:
-            owed.append((deliverable.key, Occurrence(key=past[-1].key, deadline=book.joiner_deadline(joined))))
+        dated = [(o, book.due(o)) for o in book.occurrences[deliverable.key]]
+        coming = [o for o, due in dated if joined is None or due is None or due > joined]
+        if deliverable.recurrence is not None and today is not None:
+            coming = list(within_horizon(coming, today, book.campaign.horizon_days))
+        owed.extend((deliverable.key, o) for o in coming)
+        past = [o for o, due in dated if joined is not None and due is not None and due <= joined]
+        if past and joined is not None and deliverable.recurrence is None:
+            deadline = book.joiner_deadline(joined)
+            owed.append((deliverable.key, Occurrence(key=past[-1].key, deadline=deadline, nominal=deadline.day)))
     return owed

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from definition.occurrences import how_derived
 from ledger.acts import Act
 from ledger.campaigns import find_campaign
 from ledger.errors import UnknownCampaign
@@ -16,6 +17,7 @@ from office.launching import load
 from office.planning import decide
 from office.premises import Premises
 from office.rulebook import Rulebook, owed_by_unit, rulebook_of
+from rules.deadlines import stated
 from rules.notices import Plan
 from rules.obligations import is_owed
 from rules.timetable import Step, StepKind, latest_moment
@@ -85,6 +87,22 @@ def _mailed(book: Rulebook, step: Step, mails: Mapping[str, int]) -> int | None:
     if step.kind not in prefix:
         return None
     return sum(n for occasion, n in mails.items() if occasion.startswith(prefix[step.kind]) and occasion.endswith(day))
+
+
+def deadlines_of(book: Rulebook) -> list[tuple[str, str, str, str]]:
+    """Return each deadline in order of time: local with its weekday, the deliverable, the occurrence, how found."""
+    dated = [
+        (due, d.title, o.key, how_derived(book.campaign, d, o))
+        for d in book.campaign.deliverables
+        for o in book.occurrences[d.key]
+        if (due := book.due(o)) is not None
+    ]
+    return [(_stated_text(due, book), title, key, how) for due, title, key, how in sorted(dated)]
+
+
+def _stated_text(due: datetime, book: Rulebook) -> str:
+    deadline = stated(due, book.zone)
+    return f"{deadline.day:%Y-%m-%d %a} " + ("all day" if deadline.at is None else f"{deadline.at:%H:%M}")
 
 
 _WHY = {

@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from ledger.acts import Act
 from office.digest import plan_digest
+from office.horizon import extend_horizon
 from office.intake import Collected, drain_intake, fetch_mail
 from tasks.desk import act_of, premises
 
@@ -20,12 +21,17 @@ async def fetch_mailbox(as_of: datetime) -> int:
 
 @task(name="take in mail", cache_policy=NO_CACHE)
 async def take_in_mail(campaign: str, as_of: datetime) -> Collected:
-    """Match, check, record and answer the campaign's waiting mails, and tell staff what waits for them."""
+    """Match, check, record and answer the campaign's waiting mails, and tell staff what waits for them.
+
+    What came for a period that has just begun is among them.
+    """
     return await asyncio.to_thread(_take_in, campaign, act_of("rule:collect", as_of))
 
 
 def _take_in(campaign: str, act: Act) -> Collected:
     house = premises()
+    with house.ledger.writing() as session:
+        extend_horizon(session, act, campaign)
     collected = drain_intake(house, act, campaign)
     with house.ledger.writing() as session:
         plan_digest(session, house, act, campaign)  # what waits for staff now, if they have not heard of it today

@@ -8,13 +8,13 @@ from datetime import datetime
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from prefect.artifacts import acreate_markdown_artifact
 
-from ledger.campaigns import find_campaign
 from office import wording
 from office.board import overall
 from office.contacts import Trouble, contact_troubles
 from office.intake import Collected
 from office.outbox import Delivered
 from office.planning import Planned
+from office.rulebook import open_book
 from office.stops import stops_in_words
 from rules.rates import Totals
 from tasks.desk import premises
@@ -37,6 +37,7 @@ class Tally:
     skips: Mapping[str, int] = field(default_factory=dict)
     unreached: int = 0
     stops: tuple[str, ...] = ()
+    years_to_renew: tuple[int, ...] = ()  # announced, and not in the calendar the campaign runs by
 
 
 async def publish_tally(
@@ -50,7 +51,7 @@ async def publish_tally(
 ) -> Tally:
     """Publish the run's counts under a key that stays the same from run to run, and return them."""
     planned, collected = planned or Planned(), collected or Collected()
-    unreached, stops = await asyncio.to_thread(_needs_a_person, campaign)
+    unreached, stops, years = await asyncio.to_thread(_needs_a_person, campaign, moment)
     answers = {notice: planned.planned.get(notice, 0) + count for notice, count in collected.answers.items()}
     tally = Tally(
         campaign=campaign,
@@ -63,6 +64,7 @@ async def publish_tally(
         skips=dict(planned.skips),
         unreached=unreached,
         stops=stops,
+        years_to_renew=years,
     )
     markdown = await asyncio.to_thread(_markdown, tally)
     await acreate_markdown_artifact(
@@ -71,11 +73,12 @@ async def publish_tally(
     return tally
 
 
-def _needs_a_person(campaign: str) -> tuple[int, tuple[str, ...]]:
+def _needs_a_person(campaign: str, moment: datetime) -> tuple[int, tuple[str, ...], tuple[int, ...]]:
     house = premises()
     with house.ledger.reading() as session:
-        troubles = contact_troubles(session, find_campaign(session, campaign).id)
-        return sum(t.trouble is Trouble.UNREACHED for t in troubles), stops_in_words(session, house, campaign)
+        row, book = open_book(session, campaign)
+        unreached = sum(t.trouble is Trouble.UNREACHED for t in contact_troubles(session, row.id))
+        return unreached, stops_in_words(session, house, campaign), book.years_to_renew(moment)
 
 
 def _markdown(tally: Tally) -> str:
@@ -99,6 +102,7 @@ def _markdown(tally: Tally) -> str:
         skips=_named(tally.skips, wording.SKIP),
         unreached=tally.unreached,
         stops=tally.stops,
+        years_to_renew=tally.years_to_renew,
         totals=_rates(totals),
     )
 

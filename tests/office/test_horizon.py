@@ -1,0 +1,131 @@
+"""Series become obligations a horizon ahead, at whatever times the runs come."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from definition.loading import LoadedCampaign, load_campaign
+from definition.roster import Unit
+from ledger.acts import Act
+from ledger.campaigns import find_campaign
+from ledger.engine import Ledger
+from ledger.facts import load_obligations
+from ledger.files import FileStore
+from ledger.tables import AuditRow
+from office.horizon import extend_horizon
+from office.launching import join_unit, launch_campaign
+from office.pausing import close
+from office.planning import plan_step
+from office.premises import Premises
+from rules.timetable import StepKind
+
+KEY = "flood-season-2023"
+LAUNCH = datetime(2023, 5, 22, 2, tzinfo=UTC)
+NEWCOMER = Unit(code="SK03", name="新建水库", category="水库", superior="XZ01")
+
+
+@contextmanager
+def undone(ledger: Ledger) -> Iterator[Session]:
+    """Write, and leave no trace."""
+    with ledger.writing() as session:
+        yield session
+        session.rollback()
+
+
+@pytest.fixture(scope="module")
+def office(house: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Premises, LoadedCampaign]]:
+    place = tmp_path_factory.mktemp("flood")
+    folder = house / "tests" / "campaigns" / KEY
+    loaded = load_campaign(folder, calendars=house / "campaigns" / "calendar", notices=house / "templates" / "email")
+    ledger = Ledger(f"sqlite:///{place / 'ledger.db'}")
+    ledger.migrate()
+    yield (
+        Premises(
+            ledger=ledger,
+            files=FileStore(place / "files"),
+            templates=house / "templates",
+            campaigns=house / "campaigns",
+            reports=place,
+            maildir=place,
+            received_by="mx.office.example",
+            signing=lambda: b"a secret for the tests only",
+            mail_domain="office.example",
+            mail_box="muster",
+            rehearsal=True,
+        ),
+        loaded,
+    )
+    ledger.close()
+
+
+def act(at: datetime) -> Act:
+    return Act(actor="rule:test", as_of=at, wall=datetime.now(UTC))
+
+
+Made = Counter[tuple[int, str, str, datetime]]
+
+
+def made(session: Session) -> Made:
+    row = find_campaign(session, KEY)
+    return Counter((o.party_id, o.deliverable, o.occurrence, o.chase_from) for o in load_obligations(session, row.id))
+
+
+def series_made(office: tuple[Premises, LoadedCampaign], runs: Iterable[datetime], joins: datetime) -> list[Made]:
+    """Launch, run at moments, let a unit join between, and return what stood on record after each; then undo it."""
+    premises, loaded = office
+    stood: list[Made] = []
+    joined = False
+    with undone(premises.ledger) as session:
+        launch_campaign(session, premises, act(LAUNCH), loaded)
+        for at in runs:
+            if at >= joins and not joined:
+                join_unit(session, act(joins), KEY, NEWCOMER, "新建")
+                joined = True
+            extend_horizon(session, act(at), KEY)
+            stood.append(made(session))
+    return stood
+
+
+@given(hours=st.lists(st.integers(0, 24 * 80), min_size=1, max_size=5).map(sorted), joins=st.integers(1, 24 * 60))
+@examples(max_examples=12, deadline=None)
+def test_late_and_repeated_runs_make_what_daily_ones_would_have_made(
+    office: tuple[Premises, LoadedCampaign], hours: list[int], joins: int
+) -> None:
+    runs = [LAUNCH + timedelta(hours=h) for h in hours]
+    joined = LAUNCH + timedelta(hours=joins)
+    daily = [LAUNCH + timedelta(days=n) for n in range(81) if LAUNCH + timedelta(days=n) < runs[-1]]
+    few = series_made(office, [*runs, runs[-1]], joined)
+    assert few[-1] == few[-2] == series_made(office, [*daily, runs[-1]], joined)[-1]
+    assert max(few[-1].values()) == 1
+
+
+def test_at_launch_there_is_what_lies_within_the_horizon_and_at_the_end_everything(
+    office: tuple[Premises, LoadedCampaign],
+) -> None:
+    first, last = series_made(office, [LAUNCH, LAUNCH + timedelta(days=60)], LAUNCH + timedelta(days=90))
+    weekly = sorted({occurrence for _, key, occurrence, _ in first if key == "weekly"})
+    assert weekly == ["2023-05-26", "2023-06-02", "2023-06-09"]  # to 21 days ahead, 06-12
+    assert len(last) == (8 + 1) * 2 + 2 + 2 + 1 + 6
+
+
+def test_a_planning_step_extends_the_horizon_with_an_entry_in_the_audit_trail(
+    office: tuple[Premises, LoadedCampaign],
+) -> None:
+    premises, loaded = office
+    with undone(premises.ledger) as session:
+        launch_campaign(session, premises, act(LAUNCH), loaded)
+        plan_step(session, premises, act(LAUNCH), KEY, StepKind.LAUNCH)
+        plan_step(session, premises, act(LAUNCH + timedelta(days=4)), KEY, StepKind.REMIND)
+        entries = session.scalars(select(AuditRow.detail).where(AuditRow.verb == "obligations.frozen")).all()
+        assert entries[1:] == [{"obligations": 3, "occurrences": {"bulletin 2023-06-15": 1, "weekly 2023-06-16": 2}}]
+        close(session, premises, act(LAUNCH + timedelta(days=5)), KEY, "活动提前结束")
+        assert extend_horizon(session, act(LAUNCH + timedelta(days=80)), KEY) == 0
