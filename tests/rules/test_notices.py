@@ -258,7 +258,7 @@ def test_whatever_runs_are_missed_or_doubled_no_rung_is_said_twice_or_after_the_
         assert (s.at < s.due) is is_early
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(
     late=st.integers(24, 24 * 45),
     reported=st.dictionaries(st.integers(0, 2), st.integers(0, 24 * 45)),
