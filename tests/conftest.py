@@ -25,6 +25,7 @@ for _name in [name for name in os.environ if name.startswith("MUSTER_") and name
 HOUSE = Path(__file__).parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Share the tests out to the workers of `make test`: all that need Prefect to one, and first; else by file.
 
