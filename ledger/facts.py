@@ -257,21 +257,23 @@ def _versions(
 
 
 def times_moved(session: Session, obligation_ids: Collection[int]) -> dict[int, int]:
-    """Return how often decisions moved the due instant of each obligation that was moved."""
-    found: dict[int, int] = {}
-    judged = select(DecisionRow.obligation_id, DecisionRow.before, DecisionRow.after)
-    for obligation_id, before, after in session.execute(judged.where(DecisionRow.obligation_id.in_(obligation_ids))):
+    """Return how many decisions moved the due instant of each obligation that was moved."""
+    movers: dict[int, set[int]] = {}
+    judged = select(DecisionRow.id, DecisionRow.obligation_id, DecisionRow.before, DecisionRow.after)
+    for id_, obligation_id, before, after in session.execute(
+        judged.where(DecisionRow.obligation_id.in_(obligation_ids))
+    ):
         if obligation_id is not None and "due" in after and before.get("due") != after["due"]:
-            found[obligation_id] = found.get(obligation_id, 0) + 1
-    changed = select(ChangeRow.obligation_id).where(
+            movers.setdefault(obligation_id, set()).add(id_)
+    changed = select(ChangeRow.decision_id, ChangeRow.obligation_id).where(
         ChangeRow.obligation_id.in_(obligation_ids),
         ChangeRow.field == Changed.DUE,
         ChangeRow.before.is_distinct_from(ChangeRow.after),
     )
-    for id_ in session.scalars(changed):
-        if id_ is not None:
-            found[id_] = found.get(id_, 0) + 1
-    return found
+    for id_, obligation_id in session.execute(changed):
+        if obligation_id is not None:
+            movers.setdefault(obligation_id, set()).add(id_)
+    return {obligation_id: len(decisions) for obligation_id, decisions in movers.items()}
 
 
 _RANK = {state.value: rank for state, rank in RANK.items()}

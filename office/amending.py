@@ -187,7 +187,7 @@ def _added(session: Session, act: Act, row: CampaignRow, new: Rulebook) -> list[
     fresh = []
     for party in units:
         unit = Unit(code=party.code, name=party.name, category=party.category, superior="")
-        for key, occurrence in owed_by_unit(new, unit, joined=act.as_of):
+        for key, occurrence in owed_by_unit(new, unit, joined=act.as_of, as_of=act.as_of):
             if (party.id, key, occurrence.key) not in known and new.due(occurrence) is not None:
                 fresh.append(
                     NewObligation(

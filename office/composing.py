@@ -311,7 +311,7 @@ class Composer:
         files = message.detail.get("attachments", [])
         kept = tuple(self._file(str(a["name"]), str(a["media_type"]), str(a["sha256"])) for a in files)
         moved = moved_by(self._session, message.occasion) if message.notice in MOVES else ()
-        mine = [ob for id_ in moved if (ob := self.obligations[id_]).party_id == party.id]
+        mine = [ob for ob in self._of_party.get(party.id, []) if ob.id in moved]
         return (*kept, self._calendar(mine)) if mine else kept
 
     def _own(self, forms: Sequence[Deliverable], party: Party) -> tuple[bytes, ...]:

@@ -33,7 +33,7 @@ class CampaignRow(Written, Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(String(64), unique=True)
     title: Mapped[str] = mapped_column(String(300))
-    definition: Mapped[dict[str, Any]] = mapped_column(deferred=True)  # large, and parsed once by its digest
+    definition: Mapped[dict[str, Any]]
     digest: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(16), default=CampaignState.LAUNCHED)
     live: Mapped[bool] = mapped_column(default=False)  # the fence: False sends to the allow-list only
