@@ -76,7 +76,7 @@ class ImapMailbox:
         return f"imap:{self._server.user}@{self._server.host}/{self._server.folder}"[:200]
 
     def new(self, last_of: Callable[[str], int]) -> Iterator[Fetched]:
-        """Yield the mails beyond the last number on record, oldest first; each is to be taken before the next.
+        """Yield the mails beyond the last number taken, oldest first; what is not taken comes again at the next look.
 
         Raises:
             MailboxAway: it cannot be reached.
@@ -91,13 +91,14 @@ class ImapMailbox:
             facts = self._ask(partial(_facts, box, uids))
             for uid in uids:
                 yield self._fetch(box, facts.get(uid) or _Facts(uid=uid, size=0, received_at=None))
-                self._last = uid
 
     def take(self, mail: Fetched) -> None:
         """Mark a mail for those who look into the mailbox. A server that keeps no keywords marks it as seen."""
         box = self._box
         if box is None or mail.uid_validity != self._numbering:
             return
+        # Not before: of several mails recorded together, none may be passed over because that failed.
+        self._last = max(self._last or 0, int(mail.uid))
         for flags in (TAKEN, SEEN):
             try:
                 answer, _ = self._ask(partial(box.client.uid, "STORE", mail.uid, "+FLAGS.SILENT", flags))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from definition.loading import LoadedCampaign
 from flows.polling import LONGEST_PAUSE_S, Poller
@@ -16,6 +17,7 @@ from ledger.acts import Act
 from ledger.tables import IntakeRow
 from mail.imap import ImapMailbox, ImapServer
 from mail.mailbox import MailboxAway
+from office import intake
 from office.intake import drain_intake, fetch_mail
 from rules.obligations import Standing
 from tests import servers
@@ -130,3 +132,19 @@ def test_an_outage_is_said_once_tried_again_ever_later_and_its_end_is_said(monke
         "2 mails fetched",
     ]  # fmt: skip
     assert mailbox.closed
+
+
+def test_of_a_group_that_the_ledger_fails_no_mail_is_passed_over(
+    desk: Desk, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post.deliver(*(b"Subject: %d\r\n\r\n" % n for n in range(3)))
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "find_sender", _locked)
+        with pytest.raises(OperationalError):
+            fetch_mail(desk.house, Act.now("rule:collect"))
+    assert fetch_mail(desk.house, Act.now("rule:collect")) == 3
+    assert fetch_mail(desk.house, Act.now("rule:collect")) == 0
+
+
+def _locked(*_: object) -> object:
+    raise OperationalError("INSERT", {}, Exception("the ledger is locked"))
