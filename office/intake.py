@@ -193,9 +193,9 @@ def drain_intake(premises: Premises, act: Act, campaign: str) -> Collected:
     while True:
         with premises.ledger.reading() as session:
             rows = waiting_intake(session, find_campaign(session, campaign).id, BATCH)
-            waiting = [(row.id, row.raw_sha256) for row in rows]
-        numbers = iter([row_id for row_id, _ in waiting])
-        with closing(looked_at(premises, [raw_sha256 for _, raw_sha256 in waiting])) as groups:
+            waiting = [(row.raw_sha256, row.size) for row in rows]
+            numbers = iter([row.id for row in rows])
+        with closing(looked_at(premises, waiting)) as groups:
             for group in groups:
                 with premises.ledger.writing() as session:
                     for row_id, mail in zip(islice(numbers, len(group)), group, strict=True):

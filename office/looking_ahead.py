@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from itertools import chain, islice
+from itertools import chain
 from typing import NamedTuple
 
 from documents.opening import UnreadableWorkbook
@@ -17,6 +17,7 @@ from office.premises import Premises
 from office.workbooks import forget_ahead, open_ahead
 
 AHEAD = 8  # mails looked at before their turn, and handled under one pen at most
+AHEAD_BYTES = 16 * 1024 * 1024  # of those mails together; one alone may be larger
 LOOKERS = 2  # threads; most of the time they wait for the processes that open workbooks
 
 
@@ -27,34 +28,46 @@ class Looked(NamedTuple):
     contents: tuple[bytes, ...]
 
 
-def looked_at(premises: Premises, hashes: Sequence[str]) -> Generator[tuple[IncomingMail | None, ...]]:
-    """Yield kept mails read, in groups: those that are ready, one at least, in the order of their hashes.
+class Coming(NamedTuple):
+    """A mail that is being looked at, and how large it is."""
+
+    size: int
+    look: Future[Looked]
+
+
+def looked_at(premises: Premises, kept: Sequence[tuple[str, int]]) -> Generator[tuple[IncomingMail | None, ...]]:
+    """Yield kept mails, given by hash and size, read, in groups: those that are ready, one at least, in order.
 
     The files of a mail are kept and its workbooks at hand, those in a .zip too; meanwhile the next mails are looked at
     in other threads. None for a mail at which anything is wrong: it is found again, and said, when it is handled.
     Close what is not run to its end.
     """
-    to_come = iter(hashes)
-    coming: deque[Future[Looked]] = deque()
+    to_come = deque(kept)
+    coming: deque[Coming] = deque()
     with ThreadPoolExecutor(LOOKERS, thread_name_prefix="looking-ahead") as other:
 
+        def is_room() -> bool:
+            held = sum(one.size for one in coming)
+            return not coming or (len(coming) < AHEAD and held + to_come[0][1] <= AHEAD_BYTES)
+
         def look_on() -> None:
-            missing = AHEAD - len(coming)
-            coming.extend(other.submit(_look, premises, raw_sha256) for raw_sha256 in islice(to_come, missing))
+            while to_come and is_room():
+                raw_sha256, size = to_come.popleft()
+                coming.append(Coming(size, other.submit(_look, premises, raw_sha256)))
 
         try:
             look_on()
             while coming:
-                group = [coming.popleft().result()]
-                while coming and coming[0].done():
-                    group.append(coming.popleft().result())
+                group = [coming.popleft().look.result()]
+                while coming and coming[0].look.done():
+                    group.append(coming.popleft().look.result())
                 look_on()
                 try:
                     yield tuple(look.mail for look in group)
                 finally:
                     _forget(group)
         finally:
-            _forget([look.result() for look in coming if not look.cancel()])
+            _forget([one.look.result() for one in coming if not one.look.cancel()])
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from ledger.engine import Ledger
 from ledger.tables import IntakeRow, MessageRow, SubmissionRow
 from mail.maildir import deliver
 from mail.parsing import IncomingMail
-from office import intake
+from office import intake, looking_ahead
 from office.intake import drain_intake, fetch_mail
 from office.premises import Premises
 from rules.obligations import Standing
@@ -132,3 +132,23 @@ def test_of_a_mail_without_token_the_workbook_is_opened_before_the_pen(
     with desk.house.ledger.reading() as session:
         assert session.scalars(select(IntakeRow.matched_by)).one() == "workbook"
     assert asked == [False]
+
+
+def test_large_mails_are_looked_at_one_at_a_time_and_all_are_taken_in(
+    desk: Desk,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _three_wait(desk)
+    pens: list[int] = []
+    write = Ledger.writing
+
+    @contextmanager
+    def writing(self: Ledger) -> Iterator[Session]:
+        pens.append(1)
+        with write(self) as session:
+            yield session
+
+    monkeypatch.setattr(Ledger, "writing", writing)
+    monkeypatch.setattr(looking_ahead, "AHEAD_BYTES", 0)
+    assert drain_intake(desk.house, act(NOON), KEY).answers == {"receipt": 3}
+    assert len(pens) == 3
