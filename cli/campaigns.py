@@ -175,7 +175,7 @@ def go_live(campaign: str, *, grounds: str, confirm: str | None = None) -> None:
         say(f"{reach.undeliverable} addresses lie under domains that no mail system delivers", style="yellow")
     for unit in reach.without_contact:
         say(f"no working contact: {unit}", style="yellow")
-    typed = confirm if confirm is not None else input(f"type {campaign} to let mail out: ")
+    typed = confirm if confirm is not None else showing.asked(f"type {campaign} to let mail out: ")
     if typed.strip() != campaign:
         raise Refused("not confirmed; nothing was changed")
     with house.ledger.writing() as session:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from cli import showing
 from cli.desk import Refused, act, premises
 from cli.leaving import when_answer_leaves
 from cli.review import day_or_moment
@@ -280,9 +281,9 @@ def announce(
     if preview:
         say(f"would go to {count} units; nothing was sent")
         return
-    typed = confirm if confirm is not None else input(f"type {campaign} to send this to {count} units: ")
+    typed = confirm if confirm is not None else showing.asked(f"type {campaign} to send this to {count} units: ")
     if typed.strip() != campaign:
-        raise Refused("not confirmed; nothing was sent")
+        raise Refused(f"not confirmed, so nothing was sent; type the campaign's key, or give --confirm {campaign}")
     with house.ledger.writing() as session:
         made = decide(session, house, act(), campaign, announcement, to=to, grounds=grounds)
         leaves = when_answer_leaves(session, house, campaign)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cli.desk import act, moment_of, premises, zone_of_campaign
+from cli.desk import Refused, act, moment_of, premises, zone_of_campaign
 from cli.leaving import when_answer_leaves
 from cli.review import campaign_of
 from cli.showing import say, table
@@ -92,6 +92,8 @@ def approve_paper(*paper: int, grounds: str) -> None:
     from ledger.papers import find_paper  # noqa: PLC0415
     from office.papers import approve_paper as approve  # noqa: PLC0415
 
+    if not paper:
+        raise Refused("name the papers to approve by their numbers; `muster papers` lists them")
     house = premises()
     for one in paper:
         with house.ledger.writing() as session:

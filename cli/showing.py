@@ -61,3 +61,11 @@ def rule() -> str:
 def complain(sentence: str, *, style: str | None = None) -> None:
     """Say to the letter what went wrong."""
     err.print(sentence, style=style, markup=False)
+
+
+def asked(question: str) -> str:
+    """Return what is typed in answer to a question; nothing where there is no terminal to ask at."""
+    try:
+        return input(question).strip()
+    except EOFError:
+        return ""

@@ -24,6 +24,8 @@ def test_papers_are_drafted_written_out_approved_and_dropped(door: Door, tmp_pat
     assert "paper 2 is dropped" in said
     code, _, complained = door("approve-paper", "2", "--grounds", "x")
     assert (code, "it was dropped" in complained) == (1, True)
+    code, _, complained = door("approve-paper", "--grounds", "x")
+    assert (code, "name the papers to approve" in complained) == (1, True)
     code, _, complained = door("approve-paper", "77", "--grounds", "x")
     assert (code, "`muster papers` lists them" in complained) == (1, True)
 
