@@ -218,6 +218,12 @@ class Settings(BaseSettings):
     )
     portal_max_mb: int = Field(default=50, ge=1, le=2000, description="All files of one upload together.")
     portal_max_files: int = Field(default=10, ge=1, le=100, description="Files in one upload.")
+    portal_bodies: int = Field(
+        default=32, ge=1, le=1000, description="Uploads and forms read at once, of all visitors; the others wait."
+    )
+    portal_looking_threads: int = Field(
+        default=6, ge=1, le=100, description="Threads for pages that are looked at; they never wait behind uploads."
+    )
     portal_link_days: int = Field(
         default=60, ge=1, le=3650, description="A link holds so many days after the campaign's close."
     )

@@ -149,6 +149,8 @@ def tally_lines(tally: "Tally") -> list[str]:
         lines.append(fence_line(tally.campaign, fenced))
     if tally.unreached:
         lines.append(f"unreached: {tally.unreached} (`muster contacts {tally.campaign}` lists them)")
+    if tally.unmatched:
+        lines.append(f"unmatched: {tally.unmatched} mails wait for staff (`muster queue` lists them)")
     lines.extend(
         f"calendar: {year} is not on record, Monday–Friday are taken; see docs/how-to/renew-the-holidays.md"
         for year in tally.years_to_renew

@@ -1,5 +1,6 @@
 """The command that serves the pages where units hand in, and the portal that `muster serve` runs beside the sender."""
 
+import asyncio
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,8 @@ from cli.showing import say
 Days = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=400))]
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from fastapi import FastAPI
 
     from flows.serving import Companion
@@ -33,8 +36,20 @@ def portal(*, host: str | None = None, port: int | None = None) -> None:
         raise Refused("MUSTER_PORTAL_URL is not set, so no mail leads here; see docs/how-to/run-the-portal.md")
     host, port = host or config.portal_host, port or config.portal_port
     app = portal_app()
+    door = _listening(host, port)
     say(f"units' pages on {host}:{port}, reached as {config.portal_url}; Ctrl-C ends")
-    run_alone(app, host=host, port=port, proxies=config.portal_proxies)
+    run_alone(app, door, proxies=config.portal_proxies)
+
+
+def _listening(host: str, port: int) -> "socket":
+    """Return a socket that listens where the pages are to be served: what is said of it then holds."""
+    from portal.serving import listen_on  # noqa: PLC0415
+
+    try:
+        return listen_on(host, port)
+    except OSError as error:
+        remedy = "end what listens there, or name another with --port or MUSTER_PORTAL_PORT"
+        raise Refused(f"no pages can be served on {host}:{port}: {error.strerror}; {remedy}") from None
 
 
 def link(unit: str, *, campaign: str | None = None, days: Days = 14) -> None:
@@ -69,6 +84,8 @@ def portal_app() -> "FastAPI":
     rules = PortalRules(
         max_upload_bytes=config.portal_max_mb * MIB,
         max_files=config.portal_max_files,
+        bodies=config.portal_bodies,
+        looking_threads=config.portal_looking_threads,
         secure=config.portal_url.startswith("https://"),
     )
     SANDBOX.warm()  # so that the first upload does not wait for a reading process
@@ -83,13 +100,11 @@ def portal_beside() -> "list[Companion]":
     config = settings()
     if not config.portal_url:
         return []
-    say(f"units' pages on {config.portal_host}:{config.portal_port}, reached as {config.portal_url}")
-    return [
-        partial(
-            run_beside,
-            portal_app(),
-            host=config.portal_host,
-            port=config.portal_port,
-            proxies=config.portal_proxies,
-        )
-    ]
+    app = portal_app()
+
+    async def pages(stop: asyncio.Event) -> None:
+        door = _listening(config.portal_host, config.portal_port)
+        say(f"units' pages on {config.portal_host}:{config.portal_port}, reached as {config.portal_url}")
+        await run_beside(app, door, stop, proxies=config.portal_proxies)
+
+    return [pages]

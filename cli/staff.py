@@ -1,5 +1,6 @@
 """Commands of the staff's day: what waits, who must be telephoned, handing in for a unit, the audit trail."""
 
+from datetime import datetime
 from pathlib import Path
 
 from cli.desk import Refused, act, moment_of, premises, zone_of_campaign
@@ -74,34 +75,56 @@ def contacts(campaign: str) -> None:
     say(f"{len(found)} to be looked at{counted}")
 
 
-def hand_in(campaign: str, unit: str, *files: Path, received: str, grounds: str, channel: str = "phone") -> None:
-    """Hand in for a unit that called, came, or sent paper.
+def hand_in(
+    campaign: str,
+    unit: str,
+    *files: Path,
+    received: str,
+    grounds: str,
+    channel: str = "phone",
+    nil: str | None = None,
+    occurrence: str | None = None,
+) -> None:
+    """Hand in for a unit that called, came, or sent paper; or with --nil, that it has nothing to report.
 
     Args:
         campaign: the campaign's key.
         unit: the unit's code.
-        files: what it handed in.
+        files: what it handed in; none with --nil.
         received: the true moment, such as 2020-06-01T10:00; local unless it has an offset.
         grounds: who called or came, and what was agreed; kept in the audit trail.
         channel: phone, paper or person.
+        nil: the deliverable, by key, title or label, of which the unit has nothing to report (零报告).
+        occurrence: of a series with --nil, which one, such as 2023-07-07; else the earliest still owed.
 
     """
+    if channel not in ("phone", "paper", "person"):
+        raise Refused(f"channel {channel!r}; use phone, paper or person")
+    if bool(files) == (nil is not None):
+        raise Refused("name at least one file, what the unit handed in; or no file and --nil DELIVERABLE")
+    if occurrence is not None and nil is None:
+        raise Refused("--occurrence is for --nil; a file tells by itself what it answers")
+    moment = moment_of(received, zone_of_campaign(campaign))
+    assert moment is not None  # noqa: S101  received is required
+    if nil is not None:
+        _hand_in_nil(campaign, unit, nil, occurrence, channel=channel, received_at=moment, grounds=grounds)
+        return
+    _hand_in_files(campaign, unit, files, channel=channel, received_at=moment, grounds=grounds)
+
+
+def _hand_in_files(
+    campaign: str, unit: str, files: tuple[Path, ...], *, channel: str, received_at: datetime, grounds: str
+) -> None:
     from office.destination import IncomingFile  # noqa: PLC0415
     from office.handin import hand_in_on_behalf  # noqa: PLC0415
 
-    if channel not in ("phone", "paper", "person"):
-        raise Refused(f"channel {channel!r}; use phone, paper or person")
-    if not files:
-        raise Refused("name at least one file: what the unit handed in")
-    moment = moment_of(received, zone_of_campaign(campaign))
-    assert moment is not None  # noqa: S101  received is required
     for missing in (path for path in files if not path.is_file()):
         raise Refused(f"there is no file {missing}; name the files that {unit} handed in")
     incoming = tuple(IncomingFile(name=path.name, content=path.read_bytes()) for path in files)
     house = premises()
     with house.ledger.writing() as session:
         taken = hand_in_on_behalf(
-            session, house, act(), campaign, unit, incoming, channel=channel, received_at=moment, grounds=grounds
+            session, house, act(), campaign, unit, incoming, channel=channel, received_at=received_at, grounds=grounds
         )
         leaves = when_answer_leaves(session, house, campaign)
     for problem in taken.problems:
@@ -111,6 +134,31 @@ def hand_in(campaign: str, unit: str, *files: Path, received: str, grounds: str,
     say(f"{taken.recorded} recorded{known}{answer}")
     if taken.problems:
         raise SystemExit(1)
+
+
+def _hand_in_nil(
+    campaign: str, unit: str, deliverable: str, occurrence: str | None, *, channel: str, received_at: datetime,
+    grounds: str,
+) -> None:  # fmt: skip
+    from office.nil import nil_on_behalf  # noqa: PLC0415
+    from office.units import find_unit  # noqa: PLC0415
+    from office.workbooks import NotPlacedError  # noqa: PLC0415
+
+    house = premises()
+    with house.ledger.writing() as session:
+        party = find_unit(session, unit, campaign)
+        try:
+            taken = nil_on_behalf(
+                session, house, act(), party, deliverable,
+                channel=channel, received_at=received_at, grounds=grounds, occurrence=occurrence,
+            )  # fmt: skip
+        except NotPlacedError as error:
+            raise Refused(f"no nil return of {unit} was recorded: {error.reason}") from None
+        leaves = when_answer_leaves(session, house, campaign)
+    if taken.recorded:
+        say(f"the nil return of {unit} is recorded; the receipt is planned: {leaves}")
+    else:
+        say(f"{unit} had handed in that nil return before; nothing was changed")
 
 
 def audit(unit: str | None = None, *, campaign: str | None = None, verify: bool = False) -> None:

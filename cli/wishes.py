@@ -67,7 +67,7 @@ def contact(
     *,
     email: str,
     grounds: str,
-    role: str = "liaison",
+    role: str | None = None,
     name: str = "",
     phone: str = "",
     campaign: str | None = None,
@@ -78,19 +78,21 @@ def contact(
         unit: the unit's code.
         email: the address that works.
         grounds: who said so; the contacts read it in their mail.
-        role: liaison, duty or responsible.
+        role: which contact it is: liaison, duty or responsible.
         name: the person's name.
         phone: the telephone.
         campaign: the campaign's key, where a unit takes part in several.
 
     """
-    from office.contact_changes import change_contact, read_named  # noqa: PLC0415
+    from office.contact_changes import change_contact, read_named, which_role  # noqa: PLC0415
     from office.review import grounds_of  # noqa: PLC0415
     from office.units import find_unit  # noqa: PLC0415
 
     house = premises()
     with house.ledger.writing() as session:
         party = find_unit(session, unit, campaign)
+        if role is None:
+            raise Refused(which_role(session, party))
         named = read_named(role, name, email, phone)
         said = grounds_of(grounds, "the contact changes")
         changed = change_contact(session, house, act(), party, named, said, works=True)
@@ -130,7 +132,8 @@ def calls(campaign: str) -> None:
         found = telephone_list(session, campaign)
     rows = [(t.code, t.name, "\n".join(t.phones) or "—", "\n".join(t.owes) or "—", t.last or "—") for t in found]
     table(("代码", "单位", "电话", "未报", "上次通话"), rows, title="电话联系名单")
-    say(f"{len(rows)} to telephone: `muster call UNIT --said …`; `muster contact UNIT --email …` corrects an address")
+    verbs = "`muster call UNIT --said …`; `muster contact UNIT --role … --email …` corrects an address"
+    say(f"{len(rows)} to telephone: {verbs}")
 
 
 def call(

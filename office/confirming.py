@@ -46,7 +46,7 @@ def number_for(
         said = sentences_of(premises.finding_texts, fault)
         raise NotPossible(
             "bad_number",
-            f"{number:.15g} does not fit {finding.field or finding.cell}: {fault.code}; give another value",
+            f"{number:.15g} does not fit {finding.field or finding.cell}: {said.problem}{said.remedy}",
             problem=said.problem,
             remedy=said.remedy,
         )

@@ -53,6 +53,13 @@ def read_named(role: str, name: str, address: str, phone: str = "") -> Named:
     return Named(role=role, address=kept, **texts)
 
 
+def which_role(session: Session, party: PartyRow) -> str:
+    """Return the sentence that asks which contact of a unit is meant: the roles, and who is first in each."""
+    first = {role: next(iter(_of_role(session, party, role)), None) for role in UNIT_ORDER}
+    known = (f"{role} ({contact.address if contact else 'nobody'})" for role, contact in first.items())
+    return f"say with --role which contact of {party.code} it is: {', '.join(known)}"
+
+
 def is_first(session: Session, party: PartyRow, named: Named) -> bool:
     """Whether a contact is the first of its role already, with the same name and telephone."""
     first = next(iter(_of_role(session, party, named.role)), None)

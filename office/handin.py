@@ -204,10 +204,7 @@ def hand_in_on_behalf(  # noqa: PLR0913
         ValueError: no grounds, or a time that has not come yet.
 
     """
-    if not grounds.strip():
-        raise ValueError("say on what grounds: who called or came, and what was agreed")
-    if received_at > act.wall and received_at > act.as_of:
-        raise ValueError(f"received {received_at.isoformat()} lies in the future")
+    check_on_behalf(act, grounds, received_at)
     row, _ = open_book(session, campaign)
     party = find_party(session, row.id, code)
     intake = note_arrival(session, act, party, mailbox="desk", matched_by="staff", received_at=received_at)
@@ -223,3 +220,16 @@ def hand_in_on_behalf(  # noqa: PLR0913
     taken = take_in(session, premises, act, hand_in)
     settle_arrival(intake, taken)
     return taken
+
+
+def check_on_behalf(act: Act, grounds: str, received_at: datetime) -> None:
+    """See to it that what staff hand in for a unit has grounds, and a time that has come.
+
+    Raises:
+        ValueError: it has not.
+
+    """
+    if not grounds.strip():
+        raise ValueError("say on what grounds: who called or came, and what was agreed")
+    if received_at > act.wall and received_at > act.as_of:
+        raise ValueError(f"received {received_at.isoformat()} lies in the future")

@@ -27,9 +27,10 @@ from office import wording
 from office.arrivals import note_arrival, settle_arrival
 from office.courtesy import answer_mail
 from office.destination import obligation_for
-from office.handin import TakenIn, reviewed
+from office.handin import TakenIn, check_on_behalf, reviewed
 from office.premises import Premises
 from office.rulebook import rulebook_of
+from office.units import find_deliverable, find_obligation
 from office.workbooks import NotPlacedError
 from rules.notices import ItemDue
 from rules.obligations import Obligation, SubmissionState, is_owed
@@ -105,6 +106,45 @@ def hand_in_nil(  # noqa: PLR0913  a hand-in has that many sides
     if intake is None:
         settle_arrival(row, taken)
     return taken
+
+
+def nil_on_behalf(  # noqa: PLR0913  as above
+    session: Session,
+    premises: Premises,
+    act: Act,
+    party: PartyRow,
+    deliverable: str,
+    *,
+    channel: str,
+    received_at: datetime,
+    grounds: str,
+    occurrence: str | None = None,
+) -> TakenIn:
+    """Record that a unit told staff it has nothing to report, at the true time that they state.
+
+    ``deliverable`` is its key, title or label. Of a series it is the earliest still owed, unless ``occurrence`` names
+    another.
+
+    Raises:
+        NotPlacedError: it takes no nil return, or the unit has none of it open.
+        ValueError: no grounds, a time that has not come yet, no such deliverable or occurrence.
+
+    """
+    check_on_behalf(act, grounds, received_at)
+    key = find_deliverable(session, party, deliverable).key
+    named = find_obligation(session, party, key, occurrence).id if occurrence is not None else None
+    return hand_in_nil(
+        session,
+        premises,
+        act,
+        party,
+        [key],
+        channel=channel,
+        received_at=received_at,
+        entered_by=act.actor,
+        grounds=grounds,
+        obligation_id=named,
+    )
 
 
 def _target(

@@ -3,7 +3,7 @@
 import json
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ledger.campaigns import find_campaign
@@ -41,6 +41,12 @@ def waiting_for_a_person(session: Session, zone: ZoneInfo) -> list[tuple[str, ..
         )
         for row, key, code, name in session.execute(query)
     ]
+
+
+def unmatched_waiting(session: Session) -> int:
+    """Count the mails in the staff queue of which nobody can tell whose they are."""
+    nobodys = (IntakeRow.state == IntakeState.QUEUED, IntakeRow.party_id.is_(None))
+    return session.scalars(select(func.count()).select_from(IntakeRow).where(*nobodys)).one()
 
 
 def ambiguous_mails(session: Session, zone: ZoneInfo) -> list[tuple[str, ...]]:

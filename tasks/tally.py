@@ -14,6 +14,7 @@ from office.contacts import Trouble, contact_troubles
 from office.intake import Collected
 from office.outbox import Delivered
 from office.planning import Planned
+from office.queue import unmatched_waiting
 from office.rulebook import open_book
 from office.stops import stops_in_words
 from rules.rates import Totals
@@ -24,7 +25,7 @@ from tasks.desk import premises
 class Tally:
     """The counts of one run; plain values, so that the run's result can be read anywhere.
 
-    Beside them what needs a person: how many units no mail reaches, and what stops sending.
+    Beside them what needs a person: units that no mail reaches, mails that are nobody's, and what stops sending.
     """
 
     campaign: str
@@ -36,6 +37,7 @@ class Tally:
     unsent: Mapping[str, int] = field(default_factory=dict)
     skips: Mapping[str, int] = field(default_factory=dict)
     unreached: int = 0
+    unmatched: int = 0  # mails of which nobody can tell whose they are; they wait for staff, of whichever campaign
     stops: tuple[str, ...] = ()
     years_to_renew: tuple[int, ...] = ()  # announced, and not in the calendar the campaign runs by
 
@@ -51,7 +53,7 @@ async def publish_tally(
 ) -> Tally:
     """Publish the run's counts under a key that stays the same from run to run, and return them."""
     planned, collected = planned or Planned(), collected or Collected()
-    unreached, stops, years = await asyncio.to_thread(_needs_a_person, campaign, moment)
+    needs = await asyncio.to_thread(_needs_a_person, campaign, moment)
     answers = {notice: planned.planned.get(notice, 0) + count for notice, count in collected.answers.items()}
     tally = Tally(
         campaign=campaign,
@@ -62,9 +64,10 @@ async def publish_tally(
         outcomes=dict(delivered.outcomes),
         unsent=delivered.unsent_by_reason(),
         skips=dict(planned.skips),
-        unreached=unreached,
-        stops=stops,
-        years_to_renew=years,
+        unreached=needs.unreached,
+        unmatched=needs.unmatched,
+        stops=needs.stops,
+        years_to_renew=needs.years_to_renew,
     )
     markdown = await asyncio.to_thread(_markdown, tally)
     await acreate_markdown_artifact(
@@ -73,12 +76,26 @@ async def publish_tally(
     return tally
 
 
-def _needs_a_person(campaign: str, moment: datetime) -> tuple[int, tuple[str, ...], tuple[int, ...]]:
+@dataclass(frozen=True, kw_only=True)
+class _Needs:
+    """What needs a person beside a run's own counts."""
+
+    unreached: int
+    unmatched: int
+    stops: tuple[str, ...]
+    years_to_renew: tuple[int, ...]
+
+
+def _needs_a_person(campaign: str, moment: datetime) -> _Needs:
     house = premises()
     with house.ledger.reading() as session:
         row, book = open_book(session, campaign)
-        unreached = sum(t.trouble is Trouble.UNREACHED for t in contact_troubles(session, row.id))
-        return unreached, stops_in_words(session, house, campaign), book.years_to_renew(moment)
+        return _Needs(
+            unreached=sum(t.trouble is Trouble.UNREACHED for t in contact_troubles(session, row.id)),
+            unmatched=unmatched_waiting(session),
+            stops=stops_in_words(session, house, campaign),
+            years_to_renew=book.years_to_renew(moment),
+        )
 
 
 def _markdown(tally: Tally) -> str:
@@ -101,6 +118,7 @@ def _markdown(tally: Tally) -> str:
         unsent=_named(tally.unsent, wording.UNSENT),
         skips=_named(tally.skips, wording.SKIP),
         unreached=tally.unreached,
+        unmatched=tally.unmatched,
         stops=tally.stops,
         years_to_renew=tally.years_to_renew,
         totals=_rates(totals),

@@ -11,26 +11,27 @@ from sqlalchemy import select
 from definition.loading import LoadedCampaign
 from definition.models import Review
 from ledger.campaigns import find_party, mark_contact_bad
-from ledger.tables import CallRow, ContactRow, FindingRow, IntakeRow, MessageRow, ObligationRow
+from ledger.tables import CallRow, ContactRow, FindingRow, IntakeRow, MessageRow, ObligationRow, SubmissionRow
 from office.links import LinkState, open_link
 from office.requests import ask_extension
+from portal.serving import listen_on
 from rehearsal.clerk import Manner
 from rules.obligations import Standing
+from settings import Settings
 from tests.cli.conftest import Door
 from tests.office.test_mailbook import launched
 from tests.office.test_office import KEY, Desk, act, local
 
 UNIT = "BH001"
+LIAISON = ("--role", "liaison")
 WHY = ("--grounds", "电话核实")
 
 
 @pytest.fixture
 def cast_reviewed(cast: LoadedCampaign) -> LoadedCampaign:
-    """Return the campaign with its 活动方案 reviewed by staff and its sealed original asked for."""
-    changed = tuple(
-        d.model_copy(update={"review": Review.STAFF, "original": True}) if d.key == "scheme" else d
-        for d in cast.campaign.deliverables
-    )
+    """Return the campaign with its 活动方案 reviewed by staff and asked for on paper; 综合情况 may be nil."""
+    updates = {"scheme": {"review": Review.STAFF, "original": True}, "report": {"nil_return": True}}
+    changed = tuple(d.model_copy(update=updates.get(d.key, {})) for d in cast.campaign.deliverables)
     return replace(cast, campaign=cast.campaign.model_copy(update={"deliverables": changed}))
 
 
@@ -117,6 +118,25 @@ def test_a_version_reviewed_by_staff_waits_and_is_accepted_returned_and_reopened
     assert "there is no submission 99" in door("accept", "99", *WHY)[2]
 
 
+def test_a_nil_return_by_telephone_is_recorded_with_grounds_and_time_and_answered(door: Door, desk: Desk) -> None:
+    by_phone = ("hand-in", KEY, UNIT, "--received", "2020-06-20T10:00", "--grounds", "值班员来电")
+    assert "`muster go-live" not in (said := door(*by_phone, "--nil", "活动综合情况"))[1]
+    assert said[0] == 0
+    assert f"the nil return of {UNIT} is recorded; the receipt is planned: it leaves with" in said[1]
+    assert desk.standings(UNIT)["report"] is Standing.ACCEPTED
+    with desk.house.ledger.reading() as session:
+        version = session.scalars(select(SubmissionRow)).one()
+        assert (version.channel, version.grounds, version.received_at) == ("phone", "值班员来电", local(6, 20, 10))
+        assert version.entered_by.startswith("staff:")
+    assert "had handed in that nil return before" in door(*by_phone, "--nil", "report")[1]
+    assert "plan takes no nil return" in door(*by_phone, "--nil", "附件2")[2]
+    assert "no deliverable '附件9'" in door(*by_phone, "--nil", "附件9")[2]
+    assert "or no file and --nil DELIVERABLE" in door(*by_phone, "x.pdf", "--nil", "report")[2]
+    assert "or no file and --nil DELIVERABLE" in door(*by_phone)[2]
+    assert "--occurrence is for --nil" in door(*by_phone, "x.pdf", "--occurrence", "2020-06-20")[2]
+    assert "say on what grounds" in door(*by_phone[:-1], " ", "--nil", "report")[2]
+
+
 def test_a_query_is_listed_with_its_proposal_and_confirmed(door: Door, desk: Desk) -> None:
     desk.receive(local(6, 20), UNIT, "表.xlsx", desk.form_of(UNIT, "progress", Manner.ABOUT))
     listed = door("findings", "--unit", UNIT)[1]
@@ -124,6 +144,11 @@ def test_a_query_is_listed_with_its_proposal_and_confirmed(door: Door, desk: Des
     assert "1 queries nobody has answered" in door("queue")[1]
     with desk.house.ledger.reading() as session:
         number = session.scalars(select(FindingRow.id).where(FindingRow.severity == "query")).one()
+    for bad, said in (("1.5", "应为整数"), ("-1", "不能小于0")):
+        refused = door("confirm", str(number), "--value", bad, *WHY)[2]
+        assert said in "".join(refused.split()), refused
+        assert "not_whole" not in refused
+        assert "too_small" not in refused
     assert "answered with 300; submission 1 is accepted" in door("confirm", str(number), *WHY)[1]
     assert "was answered before" in door("confirm", str(number), *WHY)[2]
     assert "0 to be answered" in door("findings")[1]
@@ -165,12 +190,22 @@ def test_whom_no_mail_reaches_is_telephoned_and_the_contact_corrected(door: Door
     assert "王芳称明日报送" in door("calls", KEY)[1]
     with desk.house.ledger.reading() as session:
         assert session.scalars(select(CallRow.obligation_id)).one() is not None
-    status, said, _ = door("contact", "BH036", "--email", "New@bureau.example", "--name", "王芳", *WHY)
+    status, said, _ = door("contact", "BH036", *LIAISON, "--email", "New@bureau.example", "--name", "王芳", *WHY)
     assert status == 0
     assert "new@bureau.example is the first liaison of BH036 from now on" in said
     assert "0 to telephone" in door("calls", KEY)[1]
-    assert "already" in door("contact", "BH036", "--email", "new@bureau.example", *WHY)[2]
-    assert "is no e-mail address" in door("contact", "BH036", "--email", "nobody", *WHY)[2]
+    assert "already" in door("contact", "BH036", *LIAISON, "--email", "new@bureau.example", *WHY)[2]
+    assert "is no e-mail address" in door("contact", "BH036", *LIAISON, "--email", "nobody", *WHY)[2]
+
+
+def test_a_contact_without_a_role_is_asked_which_one_it_is(door: Door) -> None:
+    asked = door("contact", "BH001", "--email", "new@bureau.example", *WHY)
+    assert asked[0] == 1
+    assert "with --role which contact of BH001 it is: liaison (nobody), duty (duty@bureau.example)" in asked[2]
+    assert "responsible" in asked[2]
+    assert "'boss' is no role of a contact; use liaison, duty, responsible" in " ".join(
+        door("contact", "BH001", "--role", "boss", "--email", "new@bureau.example", *WHY)[2].split()
+    )
 
 
 def test_a_sealed_original_is_outstanding_until_it_is_received(door: Door, desk: Desk) -> None:
@@ -203,3 +238,18 @@ def test_a_link_is_given_out_for_some_days_and_only_where_there_is_a_page(
         assert open_link(session, desk.house, text, now + timedelta(days=3.1)).state is LinkState.EXPIRED
     assert "no unit 'BH999'" in door("link", "BH999")[2]
     assert "no unit 'bh001'" in door("findings", "--unit", "bh001")[2]
+
+
+def test_the_portal_names_its_address_only_once_it_has_it(bare_door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("settings.settings", lambda: Settings(portal_url="https://pages.example"))
+    monkeypatch.setattr("cli.portal.portal_app", lambda: None)
+    served: list[tuple[str, int]] = []
+    monkeypatch.setattr("portal.serving.run_alone", lambda _, door, **__: served.append(door.getsockname()))
+    with listen_on("127.0.0.1", 0) as taken:
+        port = str(taken.getsockname()[1])
+        status, said, complained = bare_door("portal", "--port", port)
+    assert (status, said, served) == (1, "", [])
+    assert f"no pages can be served on 127.0.0.1:{port}: Address already in use; end what listens there" in complained
+    status, said, _ = bare_door("portal", "--port", port)
+    assert (status, served) == (0, [("127.0.0.1", int(port))])
+    assert f"units' pages on 127.0.0.1:{port}, reached as https://pages.example" in said

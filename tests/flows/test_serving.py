@@ -19,6 +19,7 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
+from cli.campaigns import tally_lines
 from definition.loading import LoadedCampaign, load_campaign
 from flows.serving import Serving, serve
 from ledger import senders
@@ -379,8 +380,12 @@ def test_a_tally_says_what_needs_a_person(stage: SetUp, prefect: None) -> None:
 
     played = stage("safety-month-2020", units=2, seed=1)
     quiet = asyncio.run(run_step("launch", played.key, played.book.launch_at))
-    assert (quiet.unreached, quiet.stops) == (0, ())
+    assert (quiet.unreached, quiet.unmatched, quiet.stops) == (0, 0, ())
     assert "需要人工处理" not in _markdown(quiet)
+    deliver(premises().maildir, b"From: who@else.example\r\nSubject: x\r\n\r\nhello\r\n", LAUNCH)
+    collected = asyncio.run(run_step("collect", played.key, played.book.launch_at))
+    assert (collected.unmatched, collected.mails) == (1, {})
+    assert "unmatched: 1 mails wait for staff (`muster queue` lists them)" in tally_lines(collected)
     with premises().ledger.writing() as session:
         senders.place_hold(session, act(LAUNCH), "lane:netease", "SPF 有误")
         session.execute(update(ContactRow).values(bad_since=LAUNCH, bad_reason="查无此人"))
@@ -388,6 +393,7 @@ def test_a_tally_says_what_needs_a_person(stage: SetUp, prefect: None) -> None:
     assert (tally.unreached, tally.stops) == (2, ("通道“netease”：SPF 有误",))
     text = _markdown(tally)
     assert "- 没有可用邮箱的单位 2 个" in text
+    assert "- 无法对应单位的来信 1 封" in text
     assert "`muster contacts safety-month-2020`" in text
     assert "- 暂停发信——通道“netease”：SPF 有误\n\n**目前进度**" in text
 

@@ -23,9 +23,12 @@ from ledger.files import FileStore
 from ledger.tables import AuditRow
 from office.horizon import extend_horizon
 from office.launching import join_unit, launch_campaign
+from office.nil import nil_on_behalf
 from office.pausing import close
 from office.planning import plan_step
 from office.premises import Premises
+from office.units import find_unit
+from office.workbooks import NotPlacedError
 from rules.timetable import StepKind
 
 KEY = "flood-season-2023"
@@ -129,3 +132,18 @@ def test_a_planning_step_extends_the_horizon_with_an_entry_in_the_audit_trail(
         assert entries[1:] == [{"obligations": 3, "occurrences": {"bulletin 2023-06-15": 1, "weekly 2023-06-16": 2}}]
         close(session, premises, act(LAUNCH + timedelta(days=5)), KEY, "活动提前结束")
         assert extend_horizon(session, act(LAUNCH + timedelta(days=80)), KEY) == 0
+
+
+def test_a_week_without_findings_is_a_nil_return_of_that_week(office: tuple[Premises, LoadedCampaign]) -> None:
+    premises, loaded = office
+    with undone(premises.ledger) as session:
+        launch_campaign(session, premises, act(LAUNCH), loaded)
+        party = find_unit(session, "SK01", KEY)
+        told = {"channel": "phone", "received_at": LAUNCH, "grounds": "值班员来电"}
+        for occurrence in ("2023-06-02", None):
+            taken = nil_on_behalf(session, premises, act(LAUNCH), party, "weekly", occurrence=occurrence, **told)  # type: ignore[arg-type]
+            assert (taken.recorded, taken.notice) == (1, "receipt")
+        with pytest.raises(NotPlacedError, match="monthly takes no nil return"):
+            nil_on_behalf(session, premises, act(LAUNCH), party, "防汛工作月报", **told)  # type: ignore[arg-type]
+        mine = [o for o in load_obligations(session, party.campaign_id, party_ids=[party.id]) if o.versions]
+        assert sorted(o.occurrence for o in mine) == ["2023-05-26", "2023-06-02"]

@@ -10,7 +10,7 @@ import pytest
 
 from portal.app import create_app
 from portal.rules import PortalRules
-from portal.serving import run_beside
+from portal.serving import listen_on, run_beside
 from tests.portal.conftest import FORM, URL, Office, clerk_of
 from tests.portal.test_gate import paths, recorded
 from tests.servers import free_port
@@ -212,7 +212,7 @@ RAW = (
 @pytest.mark.parametrize("proxies", ["", "*"])
 async def test_what_is_no_http_ends_a_connection_and_nothing_else(office: Office, proxies: str) -> None:
     app, stop, port = create_app(lambda: office.house, lambda: office.now), asyncio.Event(), free_port()
-    serving = asyncio.create_task(run_beside(app, stop, host="127.0.0.1", port=port, proxies=proxies))
+    serving = asyncio.create_task(run_beside(app, listen_on("127.0.0.1", port), stop, proxies=proxies))
     desk, before = office.link(), recorded(office)
 
     async def say(raw: bytes) -> bytes:
