@@ -1,29 +1,51 @@
-"""Reading a workbook that a unit filled in: which form it is, and what stands in each cell."""
+"""Reading a workbook that a unit filled in: which forms it holds, and what stands in each cell."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from documents.opening import UnreadableWorkbook
-from documents.recognition import find_forms, origin_of, table_of
+from documents.recognition import Found, find_forms, origin_of, table_of
 from documents.sandbox import SANDBOX, Sandbox
 from documents.sheets import Book
 from rules.forms import Form, Table
 from rules.origin import Origin
 
-__all__ = ["UnreadableWorkbook", "WorkbookRead", "read_book", "read_workbook"]
+__all__ = ["SheetRead", "UnreadableWorkbook", "WorkbookRead", "read_book", "read_workbook"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetRead:
+    """A form that was recognised in a sheet, and what stands in it and around it."""
+
+    form: Form
+    table: Table
+    origin: Origin
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkbookRead:
-    """What was recognised. ``form``, ``table`` and ``origin`` are None if no form was; ``reason`` says why."""
+    """What was recognised: the sheets, one of each form. Without any, ``reason`` says why."""
 
-    form: Form | None = None
-    table: Table | None = None
-    origin: Origin | None = None
+    sheets: tuple[SheetRead, ...] = ()
     campaign: str | None = None
     version: int | None = None
     token: str | None = None
     reason: str = ""
+
+    @property
+    def form(self) -> Form | None:
+        """The form that fits best."""
+        return self.sheets[0].form if self.sheets else None
+
+    @property
+    def table(self) -> Table | None:
+        """What stands in its cells."""
+        return self.sheets[0].table if self.sheets else None
+
+    @property
+    def origin(self) -> Origin | None:
+        """What stands around it."""
+        return self.sheets[0].origin if self.sheets else None
 
 
 def read_workbook(data: bytes, forms: Sequence[Form], *, sandbox: Sandbox = SANDBOX) -> WorkbookRead:
@@ -39,23 +61,18 @@ def read_workbook(data: bytes, forms: Sequence[Form], *, sandbox: Sandbox = SAND
 
 
 def read_book(book: Book, forms: Sequence[Form]) -> WorkbookRead:
-    """Recognise the form in a workbook that is open."""
+    """Recognise the forms in a workbook that is open."""
     version = book.marks.get("version", "")
-    read = WorkbookRead(
+    found = tuple(_read_sheet(book, sheets) for sheets in find_forms(book, forms))
+    return WorkbookRead(
+        sheets=found,
         campaign=book.marks.get("campaign"),
         token=book.marks.get("token"),
         version=int(version) if version.isdecimal() and len(version) < len("10000") else None,
-        reason="no sheet bears the column titles of a form of this campaign",
+        reason="" if found else "no sheet bears the column titles of a form of this campaign",
     )
-    ranked = find_forms(book, forms)
-    if not ranked:
-        return read
-    table, extra_rows = table_of(ranked[0])
-    return WorkbookRead(
-        form=ranked[0].form,
-        table=table,
-        origin=origin_of(book, ranked, extra_rows),
-        campaign=read.campaign,
-        version=read.version,
-        token=read.token,
-    )
+
+
+def _read_sheet(book: Book, sheets: Sequence[Found]) -> SheetRead:
+    table, extra_rows = table_of(sheets[0])
+    return SheetRead(form=sheets[0].form, table=table, origin=origin_of(book, sheets, extra_rows))

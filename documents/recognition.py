@@ -42,11 +42,20 @@ class Found:
         return self.rank[1]
 
 
-def find_forms(book: Book, forms: Sequence[Form]) -> list[Found]:
-    """Return the best fit of each sheet, the best of all first."""
+def find_forms(book: Book, forms: Sequence[Form]) -> list[tuple[Found, ...]]:
+    """Return what a workbook holds, form by form: the sheet to be read, and behind it others of the same form.
+
+    Each sheet is the form it fits best. One that is filled in goes before one that is not; a form of which no sheet is
+    filled in counts only where none is.
+    """
     hinted = book.marks.get("form")
     per_sheet = (_best_of(sheet, forms, hinted) for sheet in book.sheets)
-    return sorted((found for found in per_sheet if found is not None), key=lambda f: f.rank, reverse=True)
+    ranked = sorted((found for found in per_sheet if found is not None), key=lambda f: f.rank, reverse=True)
+    by_form: dict[str, list[Found]] = {}
+    for found in sorted(ranked, key=lambda f: not f.filled):
+        by_form.setdefault(found.form.key, []).append(found)
+    every = [tuple(sheets) for sheets in by_form.values()]
+    return [sheets for sheets in every if sheets[0].filled] or every[:1]
 
 
 def _best_of(sheet: Sheet, forms: Sequence[Form], hinted: str | None) -> Found | None:
@@ -85,9 +94,9 @@ def table_of(found: Found) -> tuple[Table, tuple[Spot, ...]]:
     return table, extra
 
 
-def origin_of(book: Book, ranked: Sequence[Found], extra_rows: tuple[Spot, ...]) -> Origin:
-    """Return what stands around the table of the best fit."""
-    chosen, others = ranked[0], [f for f in ranked[1:] if f.filled]
+def origin_of(book: Book, sheets: Sequence[Found], extra_rows: tuple[Spot, ...]) -> Origin:
+    """Return what stands around the table of a form, the first of its sheets."""
+    chosen, others = sheets[0], [f for f in sheets[1:] if f.filled]
     version = book.marks.get("version", "")
     is_marked = book.marks.get("form") == chosen.form.key and version.isdecimal() and len(version) < len("10000")
     return Origin(
@@ -97,8 +106,7 @@ def origin_of(book: Book, ranked: Sequence[Found], extra_rows: tuple[Spot, ...])
         above=tuple(_above(chosen)),
         extra_columns=tuple(_extra_columns(chosen))[:MAX_EXTRA],
         extra_rows=extra_rows[:MAX_EXTRA],
-        other_sheets=tuple(f.sheet.title for f in others if f.form.key == chosen.form.key),
-        other_forms=tuple((f.sheet.title, f.form.title) for f in others if f.form.key != chosen.form.key),
+        other_sheets=tuple(f.sheet.title for f in others),
     )
 
 

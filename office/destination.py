@@ -59,10 +59,13 @@ class Placed:
     deliverable: Deliverable
     state: SubmissionState
     checked: Checked | None = None
+    sheet: str = ""  # of a workbook
 
 
-def place(session: Session, premises: Premises, campaign: Campaign, hand_in: HandIn, file: IncomingFile) -> Placed:
-    """Find the deliverable a file belongs to, and check it.
+def place(
+    session: Session, premises: Premises, campaign: Campaign, hand_in: HandIn, file: IncomingFile
+) -> tuple[Placed, ...]:
+    """Find the deliverable a file belongs to, and check it; a workbook may hold the forms of several.
 
     Raises:
         NotPlacedError: it belongs to none that can be told.
@@ -70,7 +73,15 @@ def place(session: Session, premises: Premises, campaign: Campaign, hand_in: Han
     """
     kind = sniff(file.content)
     if kind is FileKind.XLSX:
-        return _place_workbook(session, premises, campaign, hand_in.party, file.content)
+        sheets = check_workbook(session, premises, campaign, hand_in.party, file.content)
+        return tuple(
+            Placed(deliverable=s.deliverable, state=_state_of(s.checked), checked=s.checked, sheet=s.sheet)
+            for s in sheets
+        )
+    return (_place_file(session, campaign, hand_in, file, kind),)
+
+
+def _place_file(session: Session, campaign: Campaign, hand_in: HandIn, file: IncomingFile, kind: FileKind) -> Placed:
     named = campaign.deliverable(hand_in.deliverable) if hand_in.deliverable else None
     if named is not None:
         if kind in ACCEPTED_AS.get(named.kind, ()):
@@ -96,15 +107,10 @@ def _refuse_picture_of_form(campaign: Campaign, file_name: str) -> None:
             raise NotPlacedError(problem, f"{deliverable.key} came as a picture or text, not as a workbook")
 
 
-def _place_workbook(
-    session: Session, premises: Premises, campaign: Campaign, party: PartyRow, content: bytes
-) -> Placed:
-    deliverable, checked = check_workbook(session, premises, campaign, party, content)
+def _state_of(checked: Checked) -> SubmissionState:
     if checked.must_correct:
-        state = SubmissionState.RETURNED
-    else:
-        state = SubmissionState.QUERIED if checked.queried else SubmissionState.ACCEPTED
-    return Placed(deliverable=deliverable, state=state, checked=checked)
+        return SubmissionState.RETURNED
+    return SubmissionState.QUERIED if checked.queried else SubmissionState.ACCEPTED
 
 
 def _which_document(session: Session, campaign: Campaign, hand_in: HandIn, file_name: str) -> Deliverable:
@@ -159,11 +165,12 @@ def obligation_for(
     mine = [o for o in every if o.deliverable == deliverable.key]
     if not mine:
         raise NotPlacedError(wording.PROBLEM["not_owed"], f"{party.code} does not owe {deliverable.key}")
-    chosen = next((o for o in mine if o.id == named), None) or _answered(mine, at or act.as_of, before)
+    chosen = next((o for o in mine if o.id == named), None) or answered_one(mine, at or act.as_of, before)
     return session.get_one(ObligationRow, chosen.id)
 
 
-def _answered(obligations: Sequence[Obligation], at: datetime, before: Collection[int]) -> Obligation:
+def answered_one(obligations: Sequence[Obligation], at: datetime, before: Collection[int]) -> Obligation:
+    """Return which of a deliverable's occurrences a hand-in answers that names none."""
     by_due = sorted(obligations, key=lambda o: (o.due is None, o.due))
     chosen = next((n for n, o in enumerate(by_due) if is_owed(o)), len(by_due) - 1)
     begins = by_due[chosen - 1].judged_by if chosen else None  # a period begins as the one before it ends

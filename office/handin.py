@@ -1,6 +1,6 @@
 """Taking in a hand-in: sniff, read, check, record, plan the answer. The same for mail, page and staff on behalf."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,11 +29,13 @@ from office.alerts import DESK, alert_staff
 from office.arrivals import note_arrival, settle_arrival
 from office.courtesy import answer_mail, said_the_same
 from office.destination import HandIn, IncomingFile, Placed, obligation_for, place
+from office.next_period import meant_for_next
 from office.premises import Premises
 from office.rulebook import open_book, rulebook_of
+from office.unchanged import standing_as_said
 from office.workbooks import NotPlacedError
 from rules.notices import ItemDue
-from rules.obligations import SubmissionState
+from rules.obligations import Obligation, SubmissionState
 
 PAGE = "portal"  # the channel whose answer is seen at once
 CLEAN = frozenset({SubmissionState.ACCEPTED, SubmissionState.SUBMITTED})
@@ -81,23 +83,54 @@ class _Taking:
         self._duplicates = 0
 
     def take(self, file: IncomingFile) -> None:
-        """Record a file as a version of what it answers.
+        """Record a file as a version of what it answers; of a workbook each form, whatever becomes of the others.
 
         Raises:
             NotPlacedError: it answers nothing that can be told, or nothing that the unit owes.
 
         """
-        session, party = self._session, self._hand_in.party
         kept = _kept(self._premises, file)
-        placed = place(session, self._premises, self._campaign, self._hand_in, file)
-        named, free = self._hand_in.obligation_id, placed.deliverable.kind is DeliverableKind.FREE
-        mine = load_obligations(session, party.campaign_id, party_ids=[party.id])
-        ids = {o.id for o in mine if o.deliverable == placed.deliverable.key}
-        before = answered_by(session, ids, kept.sha256)
-        chosen = named in ids and not free  # a voluntary item would else be handed in anew with every resend
-        if before.get(named or 0, False) if chosen else any(before.values()):
-            self._duplicates += 1
+        every = place(self._session, self._premises, self._campaign, self._hand_in, file)
+        if len(every) == 1:
+            self._take(every[0], kept, before=self._stands(every[0], kept))
             return
+        refused: list[tuple[Placed, NotPlacedError]] = []
+        for placed in every:
+            try:
+                self._take(placed, kept, before=self._stands(placed, kept, several=True))
+            except NotPlacedError as error:
+                refused.append((placed, error))
+        if len(refused) == len(every):
+            record_file(self._session, self._act, kept, submission_id=None, intake_id=self._hand_in.intake.id)
+        for placed, why in refused:
+            self._note(wording.SHEET_OF.format(name=file.name or wording.UNNAMED, sheet=placed.sheet), why)
+
+    def _stands(self, placed: Placed, kept: KeptFile, *, several: bool = False) -> dict[int, bool]:
+        """Return for what the same was handed in before, and whether it stands there.
+
+        The same are the same bytes; of a workbook with ``several`` forms the same figures too.
+        """
+        ids = {o.id for o in self._mine(placed.deliverable)}
+        before = answered_by(self._session, ids, kept.sha256)
+        if several and placed.checked is not None:
+            before |= standing_as_said(self._session, ids, placed.checked)
+        return before
+
+    def _mine(self, deliverable: Deliverable) -> list[Obligation]:
+        party = self._hand_in.party
+        every = load_obligations(self._session, party.campaign_id, party_ids=[party.id])
+        return [o for o in every if o.deliverable == deliverable.key]
+
+    def _take(self, placed: Placed, kept: KeptFile, *, before: Mapping[int, bool]) -> None:
+        session, party, named = self._session, self._hand_in.party, self._hand_in.obligation_id
+        free = placed.deliverable.kind is DeliverableKind.FREE
+        mine = self._mine(placed.deliverable)
+        chosen = not free and any(o.id == named for o in mine)  # a voluntary item would else come anew with each resend
+        if before.get(named or 0, False) if chosen else any(before.values()):
+            named = None if chosen or free else meant_for_next(session, self._premises, self._hand_in, mine, before)
+            if named is None:
+                self._duplicates += 1
+                return
         obligation = obligation_for(
             session, self._act, party, placed.deliverable, named,
             at=self._hand_in.received_at, before=before, known=mine,
@@ -130,7 +163,10 @@ class _Taking:
         """Keep a file that answers nothing, and note what to tell the unit."""
         kept = _kept(self._premises, file)
         record_file(self._session, self._act, kept, submission_id=None, intake_id=self._hand_in.intake.id)
-        self._problems.append(f"{file.name or wording.UNNAMED}：{error.problem}")
+        self._note(file.name or wording.UNNAMED, error)
+
+    def _note(self, name: str, error: NotPlacedError) -> None:
+        self._problems.append(f"{name}：{error.problem}")
         self._reasons.append(error.reason)
 
     def answered(self) -> TakenIn:

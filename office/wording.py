@@ -264,6 +264,7 @@ NIL = "零报告"
 AFTER_CLOSE = "（活动结束后报送）"
 PROGRESS = "本次发信进度"
 UNNAMED = "（未命名附件）"
+SHEET_OF = "{name} 的工作表“{sheet}”"
 # Why a file could not be recorded, and what the unit is to do.
 PROBLEM = {
     "kind": "这种文件无法登记。表格请用通知所附的 Excel 文件（.xlsx）填写，文字材料请用 Word（.docx）或 PDF 文件报送。",
@@ -276,6 +277,8 @@ PROBLEM = {
     "another_unit": "这份表格是发给其他单位的，请使用本单位收到的空表填报。",
     "no_form": "没有认出这是本次活动的哪一张表。请使用通知所附的空表填写，不要改动表头。",
     "not_owed": "本单位不需要报送这项材料。",
+    "same_as_before": "与此前一期所报完全相同，没有登记为新一期的报送。"
+    "如本期情况确与上期一致，请直接回复本期的提醒邮件，附上文件重报；如是重复发送，不必理会。",
     "which_document": "没有认出这是哪一项材料，请说明是下列哪一项：{names}。"
     "回复本邮件，在主题最前面写上材料名称即可，附件不必再发；也可在文件名中写明材料名称后重新发送。",
     "which_nil": "收到零报告，但没有写明是哪一项材料，尚未登记。下列各项都可以零报告：{names}。"

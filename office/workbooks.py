@@ -1,13 +1,13 @@
-"""A unit's workbook: opened safely, recognised, and found to be this unit's, this campaign's; then checked."""
+"""A unit's workbook: opened safely, recognised, and found to be this unit's, this campaign's; then checked by sheet."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from definition.models import Campaign, Deliverable
-from documents.reading import UnreadableWorkbook, WorkbookRead, read_workbook
+from documents.reading import SheetRead, UnreadableWorkbook, WorkbookRead, read_workbook
 from documents.sandbox import SANDBOX
 from documents.sniff import FileKind, sniff
 from ledger.tables import PartyRow
@@ -31,10 +31,19 @@ class NotPlacedError(Exception):
         self.reason = reason
 
 
+@dataclass(frozen=True, kw_only=True)
+class CheckedSheet:
+    """A sheet, the deliverable that it answers, and what is found in it."""
+
+    deliverable: Deliverable
+    sheet: str
+    checked: Checked
+
+
 def check_workbook(
     session: Session, premises: Premises, campaign: Campaign, party: PartyRow, content: bytes
-) -> tuple[Deliverable, Checked]:
-    """Return the deliverable that a workbook answers, and what is found in it.
+) -> tuple[CheckedSheet, ...]:
+    """Return what a workbook holds: of each form that is filled in, one sheet, and what is found in it.
 
     Raises:
         NotPlacedError: it cannot be read, or is another unit's, another campaign's, or no form of this one.
@@ -43,13 +52,21 @@ def check_workbook(
     by_form = {form.key: d for d in campaign.deliverables if (form := campaign.form_of(d)) is not None}
     read = _read(content, list(campaign.forms.values()))
     _refuse_strangers(session, premises, campaign, party, read)
-    if read.form is None or read.table is None or read.origin is None or read.form.key not in by_form:
+    known = [one for one in read.sheets if one.form.key in by_form]
+    if not known:
         raise NotPlacedError(wording.PROBLEM["no_form"], f"no form recognised: {read.reason}")
+    return tuple(
+        CheckedSheet(deliverable=by_form[one.form.key], sheet=one.table.sheet, checked=_check_sheet(one, campaign))
+        for one in known
+    )
+
+
+def _check_sheet(read: SheetRead, campaign: Campaign) -> Checked:
     checked = check(read.form, read.table)
     if any(f.code is FindingCode.EMPTY_FORM for f in checked.findings):
-        return by_form[read.form.key], checked
+        return checked
     found = tuple(origin_findings(read.form, read.origin, years=campaign_years(campaign)))
-    return by_form[read.form.key], replace(checked, findings=found + checked.findings)
+    return replace(checked, findings=found + checked.findings)
 
 
 def open_ahead(content: bytes) -> None:
@@ -94,15 +111,12 @@ def _refuse_strangers(
         )
     if token is not None and token.number != party.id:
         raise NotPlacedError(wording.PROBLEM["another_unit"], "the workbook bears another unit's token")
-    name = _unit_named(read.origin)
-    if token is None and name and name != party.name:
+    for name in {_unit_named(one.origin) for one in read.sheets} - {"", party.name}:
         query = select(PartyRow.code).where(PartyRow.campaign_id == party.campaign_id, PartyRow.name == name)
-        if (code := session.scalar(query)) is not None:
+        if token is None and (code := session.scalar(query)) is not None:
             raise NotPlacedError(wording.PROBLEM["another_unit"], f"the workbook names {code} as its unit")
 
 
-def _unit_named(origin: Origin | None) -> str:
-    if origin is None:
-        return ""
+def _unit_named(origin: Origin) -> str:
     found = (UNIT.search(spot.text) for spot in origin.above)
     return next((f[1].strip() for f in found if f), "")

@@ -222,7 +222,7 @@ class FindingCode(StrEnum):
     OLD_TEMPLATE = "old_template"
     OTHER_YEAR = "other_year"
     SECOND_SHEET = "second_sheet"
-    SECOND_FORM = "second_form"
+    SECOND_FORM = "second_form"  # on record only: each form of a workbook is recorded now
     EXTRA_ROW = "extra_row"
     EXTRA_COLUMN = "extra_column"
     HEADING_MOVED = "heading_moved"

@@ -30,7 +30,6 @@ class Origin:
     extra_columns: tuple[Spot, ...] = ()
     extra_rows: tuple[Spot, ...] = ()  # filled rows that are none of the form's
     other_sheets: tuple[str, ...] = ()  # filled sheets of the same form that were not read
-    other_forms: tuple[tuple[str, str], ...] = ()  # (sheet, form's title) of other filled forms in the same file
 
 
 def origin_findings(form: Form, origin: Origin, *, years: Collection[int] = ()) -> Iterator[Finding]:
@@ -50,8 +49,6 @@ def origin_findings(form: Form, origin: Origin, *, years: Collection[int] = ()) 
         yield finding(Severity.MUST, FindingCode.OTHER_YEAR, spot.ref, spot.text, expected=expected)
     for sheet in origin.other_sheets:
         yield finding(Severity.QUERY, FindingCode.SECOND_SHEET, read=sheet)
-    for sheet, title in origin.other_forms:
-        yield finding(Severity.QUERY, FindingCode.SECOND_FORM, read=sheet, other=title)
     for spot in origin.extra_rows:
         yield finding(Severity.QUERY, FindingCode.EXTRA_ROW, spot.ref, spot.text)
     for spot in origin.extra_columns:

@@ -30,7 +30,10 @@ WHY = ("--grounds", "电话核实")
 @pytest.fixture
 def cast_reviewed(cast: LoadedCampaign) -> LoadedCampaign:
     """Return the campaign with its 活动方案 reviewed by staff and asked for on paper; 综合情况 may be nil."""
-    updates = {"scheme": {"review": Review.STAFF, "original": True}, "report": {"nil_return": True}}
+    updates: dict[str, dict[str, object]] = {
+        "scheme": {"review": Review.STAFF, "original": True},
+        "report": {"nil_return": True},
+    }
     changed = tuple(d.model_copy(update=updates.get(d.key, {})) for d in cast.campaign.deliverables)
     return replace(cast, campaign=cast.campaign.model_copy(update={"deliverables": changed}))
 

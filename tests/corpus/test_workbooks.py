@@ -16,7 +16,7 @@ from ledger.engine import Ledger
 from ledger.files import FileStore
 from ledger.tables import IntakeRow
 from office import wording
-from office.destination import HandIn, IncomingFile, place
+from office.destination import HandIn, IncomingFile, Placed, place
 from office.launching import launch_campaign
 from office.premises import Premises
 from office.rulebook import open_book
@@ -50,7 +50,10 @@ def premises(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Premises]:
 
 
 def judged(session: Session, premises: Premises, case: Case) -> tuple[list[str], str]:
-    """Return the findings of a file as the table writes them, or the sentence with which it is refused."""
+    """Return the findings of a file as the table writes them, or the sentence with which it is refused.
+
+    Of a workbook with several forms each finding is headed by its deliverable; one without any is named alone.
+    """
     row, book = open_book(session, make.CAMPAIGN)
     own, another = find_party(session, row.id, "BH025"), find_party(session, row.id, "BH001")
     assert (own.id, another.id) == (make.OWN_ID, make.ANOTHERS_ID)
@@ -60,8 +63,14 @@ def judged(session: Session, premises: Premises, case: Case) -> tuple[list[str],
         placed = place(session, premises, book.campaign, hand_in, file)
     except NotPlacedError as error:
         return [], error.problem if error.reason else "no reason for staff"
-    found = placed.checked.findings if placed.checked else ()
-    return [f"{f.severity} {f.code} {f.cell}" for f in found], ""
+    if len(placed) == 1:
+        return _findings(placed[0]), ""
+    every = [[f"{one.deliverable.key}: {found}" for found in _findings(one)] or [one.deliverable.key] for one in placed]
+    return [line for lines in every for line in lines], ""
+
+
+def _findings(placed: Placed) -> list[str]:
+    return [f"{f.severity} {f.code} {f.cell}" for f in (placed.checked.findings if placed.checked else ())]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)

@@ -136,8 +136,6 @@ STATISTICS = (
          lambda: make.with_sheets(right("annex4"), ("空表", make.blank("annex4")), first=True)),
     Case("the filled form behind the empty one",
          lambda: make.with_sheets(make.blank("annex4"), ("Sheet2", right("annex4"))), (RENAMED,)),
-    Case("two forms in one file", lambda: make.with_sheets(right("annex4"), ("附件2", right("annex2"))),
-         ("query second_form ",)),
     Case("last year's paper", lambda: right("annex4", title="2019年“安全生产月”活动"), ("must other_year A2",)),
     Case("last year's table pasted", lambda: pasted("annex4", top="2019年6月活动进展情况统计表"),
          (MOVED, RENAMED, "must other_year A1")),
@@ -174,7 +172,37 @@ PEOPLE = (
             found=("query extra_row C8",)),
 )  # fmt: skip
 
+
+def together(annex4: bytes, annex2: bytes, annex3: bytes) -> bytes:
+    """Return the three forms as sheets of one file, as clerks collect them."""
+    return make.with_sheets(annex4, ("附件2", annex2), ("附件3", annex3))
+
+
+SEVERAL = (
+    Case("three forms in one file", lambda: together(right("annex4"), right("annex2"), right("annex3")),
+         ("progress", "plan: info sheet_renamed ", "liaison: info sheet_renamed ")),
+    Case("a good sheet and a faulty one",
+         lambda: make.with_sheets(right("annex4"), ("附件2", spoiled("annex2", put(H6=None)))),
+         ("progress", "plan: info sheet_renamed ", "plan: must required H6")),
+    Case("a sheet with a query and a good one",
+         lambda: make.with_sheets(spoiled("annex4", put(E7="约300人")), ("附件3", right("annex3"))),
+         ("progress: query approximate E7", "liaison: info sheet_renamed ")),
+    Case("one filled and two empty", lambda: together(right("annex4"), make.blank("annex2"), make.blank("annex3"))),
+    Case("the filled one behind two empty", lambda: together(make.blank("annex4"), make.blank("annex2"),
+         right("annex3")), (RENAMED,)),
+    Case("none of three filled in",
+         lambda: together(make.blank("annex4"), make.blank("annex2"), make.blank("annex3")), ("must empty_form ",)),
+    Case("three forms, one of them twice",
+         lambda: make.with_sheets(right("annex4"), ("附件2", right("annex2")), ("副本", right("annex4"))),
+         ("progress: query second_sheet ", "plan: info sheet_renamed ")),
+    Case("another form beside last year's",
+         lambda: make.with_sheets(right("annex4", title="2019年“安全生产月”活动"), ("附件2", right("annex2"))),
+         ("progress: must other_year A2", "plan: info sheet_renamed ")),
+)  # fmt: skip
+
 REFUSED = (
+    refused("three forms, another unit's", lambda: make.with_sheets(
+        right("annex4", token=make.ANOTHERS), ("附件2", right("annex2"))), "another_unit"),
     refused("another unit's file", lambda: right("annex4", token=make.ANOTHERS), "another_unit"),
     refused("another unit's name, pasted", lambda: pasted("annex4", top="填报单位：天津港保税区安委会"),
             "another_unit"),
@@ -201,7 +229,7 @@ REFUSED = (
     refused("a scan of the table", lambda: b"%PDF-1.4", "picture_of_form", "附件4活动进展情况统计表（盖章）.pdf"),
 )  # fmt: skip
 
-CASES = (*NUMBERS, *FORMULAS, *STATISTICS, *ACTIVITIES, *PEOPLE, *REFUSED)
+CASES = (*NUMBERS, *FORMULAS, *STATISTICS, *ACTIVITIES, *PEOPLE, *SEVERAL, *REFUSED)
 
 if __name__ == "__main__":
     make.write_all(Path(sys.argv[1]), {case.name: case.make() for case in CASES})

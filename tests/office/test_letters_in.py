@@ -15,6 +15,7 @@ from definition.loading import LoadedCampaign
 from definition.models import Campaign
 from ledger.campaigns import NewObligation, find_party, freeze_obligations
 from ledger.facts import load_obligations
+from ledger.outbox import NewMessage, plan_messages
 from ledger.tables import EventRow, FileRow, IntakeRow, MessageRow, ObligationRow, SubmissionRow
 from mail.maildir import deliver
 from mail.tokens import sign
@@ -28,6 +29,7 @@ from office.refusals import NotPossible
 from office.unit_handin import hand_in_files, hand_in_nothing
 from office.wording import STANDING
 from office.workbooks import NotPlacedError
+from rules.notices import ItemDue
 from rules.obligations import Standing
 from tests.office.test_mailbook import cast as plain_cast  # noqa: F401  a fixture of ours too
 from tests.office.test_mailbook import launched
@@ -36,7 +38,7 @@ from tests.office.test_office import KEY, SECRET, Desk, act, local
 NOON = local(6, 1, 12)
 NAMES = ("mail.received", "submission.received", "submission.accepted")
 PDF = b"%PDF-1.7 text"
-WEEK = timedelta(days=7)
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
 
 
 @contextmanager
@@ -379,15 +381,59 @@ def test_a_unit_may_insist_on_what_was_returned(desk: Desk) -> None:
     assert versions_of(desk, obligation) == ["returned", "accepted"]
 
 
-@pytest.mark.parametrize("later", [timedelta(hours=1), timedelta(days=30)])
-def test_a_copy_of_what_was_handed_in_does_not_answer_the_next_period(desk: Desk, later: timedelta) -> None:
+def again(desk: Desk, later: timedelta, **changes: object) -> Collected:
+    """Let BH001 hand in the same file again."""
+    return desk.receive(NOON + later, "BH001", "活动综合情况.pdf", PDF, message_id="<copy@x>", **changes)
+
+
+def reminder_of(desk: Desk, *obligations: int) -> str:
+    """Let a mail of ours to BH001 name some obligations; return its Message-ID."""
+    with desk.house.ledger.writing() as session:
+        items = tuple(ItemDue(obligation_id=id_, rung=f"test{id_}", due=None) for id_ in obligations)
+        new = NewMessage(party_id=desk_party(desk), notice="reminder", occasion=f"test:{obligations}", items=items)
+        return plan_messages(session, act(NOON), 1, "office.example", [new])[0].message_id
+
+
+def test_a_copy_within_the_period_it_was_for_does_not_answer_the_next_one(desk: Desk) -> None:
     first, second = weekly(desk, "report")
     desk.receive(NOON, "BH001", "活动综合情况.pdf", PDF)
-    done = desk.receive(NOON + later, "BH001", "活动综合情况.pdf", PDF, message_id="<copy@x>")
+    done = again(desk, timedelta(hours=1))
     assert (dict(done.mails), dict(done.answers)) == ({"duplicate": 1}, {})
     assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"], [])
-    desk.receive(NOON + later, "BH001", "活动综合情况.pdf", PDF + b"2", message_id="<new@x>")
+    desk.receive(NOON + timedelta(hours=1), "BH001", "活动综合情况.pdf", PDF + b"2", message_id="<new@x>")
     assert versions_of(desk, second) == ["accepted"]
+
+
+@pytest.mark.parametrize("names_both", [False, True])
+def test_a_copy_in_the_next_period_is_asked_about_and_assigned_by_staff(desk: Desk, names_both: bool) -> None:
+    first, second = weekly(desk, "report")
+    desk.receive(NOON, "BH001", "活动综合情况.pdf", PDF)
+    done = again(desk, 30 * DAY, in_reply_to=reminder_of(desk, first, second) if names_both else "")
+    assert dict(done.answers) == {"returned": 1}
+    row = last_row(desk)
+    assert row.state == "queued"
+    assert "与此前一期所报完全相同" in row.problems[0]
+    assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"], [])
+    with desk.house.ledger.writing() as session:
+        party = find_party(session, 1, "BH001")
+        assign(session, desk.house, act(NOON + 30 * DAY), f"in-{row.id}", party, grounds="来电：本期相同")
+    assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"], ["accepted"])
+
+
+def test_a_copy_that_answers_the_reminder_of_the_next_period_is_that_period_s(desk: Desk) -> None:
+    first, second = weekly(desk, "report")
+    desk.receive(NOON, "BH001", "活动综合情况.pdf", PDF)
+    done = again(desk, 30 * DAY, in_reply_to=reminder_of(desk, second))
+    assert dict(done.answers) == {"receipt": 1}
+    assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"], ["accepted"])
+
+
+def test_a_copy_that_answers_the_reminder_of_the_earlier_period_was_sent_again(desk: Desk) -> None:
+    first, second = weekly(desk, "report")
+    desk.receive(NOON, "BH001", "活动综合情况.pdf", PDF)
+    done = again(desk, 30 * DAY, in_reply_to=reminder_of(desk, first))
+    assert (dict(done.mails), dict(done.answers)) == ({"duplicate": 1}, {})
+    assert (versions_of(desk, first), versions_of(desk, second)) == (["accepted"], [])
 
 
 def test_on_the_page_the_same_file_may_be_handed_in_for_the_next_period(desk: Desk) -> None:

@@ -3,14 +3,31 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from documents.opening import Cause, UnreadableWorkbook
-from ledger.tables import FileRow, FindingRow, IntakeRow, MessageRow, SubmissionRow
+from ledger.campaigns import find_party
+from ledger.tables import (
+    DeliverableRow,
+    FileRow,
+    FindingRow,
+    IntakeRow,
+    ItemRow,
+    MessageRow,
+    ObligationRow,
+    SubmissionRow,
+)
+from mail.parsing import parse_mail
 from office import wording, workbooks
+from office.destination import IncomingFile
+from office.handin import hand_in_on_behalf
+from office.mailbook import bytes_of
+from office.review import confirm_finding
+from rehearsal.clerk import Manner
 from rules.obligations import Standing
+from tests.corpus import make
 from tests.documents import attacks
-from tests.office.test_office import Desk, desk, loaded, local
+from tests.office.test_office import KEY, Desk, act, desk, loaded, local
 
 __all__ = ["desk", "loaded"]  # pytest finds fixtures by their names here
 
@@ -105,3 +122,97 @@ def test_a_photograph_of_the_table_is_asked_for_as_a_table_and_no_material(desk:
     with desk.house.ledger.reading() as session:
         assert session.scalar(select(SubmissionRow.id)) is None
         assert session.scalar(select(MessageRow.id).where(MessageRow.notice == "returned")) is not None
+
+
+def collected_in_one(desk: Desk, code: str, progress: Manner = Manner.RIGHT, seed: int = 1) -> bytes:
+    """Return a unit's three forms as sheets of one file."""
+    plan, liaison = desk.form_of(code, "plan"), desk.form_of(code, "liaison")
+    return make.with_sheets(desk.form_of(code, "progress", progress, seed), ("附件2", plan), ("附件3", liaison))
+
+
+def recorded(desk: Desk) -> list[tuple[str, int, str]]:
+    query = (
+        select(DeliverableRow.key, SubmissionRow.version, SubmissionRow.state)
+        .join(ObligationRow, ObligationRow.deliverable_id == DeliverableRow.id)
+        .join(SubmissionRow, SubmissionRow.obligation_id == ObligationRow.id)
+        .order_by(DeliverableRow.key, SubmissionRow.version)
+    )
+    with desk.house.ledger.reading() as session:
+        return [(key, version, state) for key, version, state in session.execute(query)]
+
+
+def test_three_forms_in_one_file_are_recorded_each_and_answered_once(desk: Desk) -> None:
+    desk.send(local(5, 27, 15))
+    done = desk.receive(local(6, 1), "BH001", "汇总.xlsx", collected_in_one(desk, "BH001"))
+    assert (dict(done.mails), dict(done.answers)) == ({"hand_in": 1}, {"receipt": 1})
+    assert recorded(desk) == [("liaison", 1, "accepted"), ("plan", 1, "accepted"), ("progress", 1, "accepted")]
+    assert list(problems_of(desk)) == [([], "", "done")]
+    desk.send(local(6, 1))
+    with desk.house.ledger.reading() as session:
+        receipt = session.scalars(select(MessageRow).where(MessageRow.notice == "receipt")).one()
+        named = session.scalars(select(ItemRow.obligation_id).where(ItemRow.message_id == receipt.id)).all()
+        assert len(set(named)) == 3
+        text = parse_mail(b"".join(bytes_of(session, desk.house, receipt.id).chunks)).text  # type: ignore[union-attr]
+    for title in ("活动计划表", "活动进展情况统计表", "联络员"):
+        assert title in text, title
+
+
+def test_a_faulty_sheet_is_returned_alone_and_the_whole_file_again_makes_only_its_new_version(desk: Desk) -> None:
+    done = desk.receive(local(6, 1), "BH001", "汇总.xlsx", collected_in_one(desk, "BH001", Manner.WRONG))
+    assert dict(done.answers) == {"returned": 1}
+    assert recorded(desk) == [("liaison", 1, "accepted"), ("plan", 1, "accepted"), ("progress", 1, "returned")]
+    again = collected_in_one(desk, "BH001", Manner.RIGHT, seed=2)
+    assert dict(desk.receive(local(6, 2), "BH001", "汇总.xlsx", again).answers) == {"receipt": 1}
+    assert recorded(desk) == [
+        ("liaison", 1, "accepted"), ("plan", 1, "accepted"), ("progress", 1, "returned"), ("progress", 2, "accepted"),
+    ]  # fmt: skip
+    assert dict(desk.receive(local(6, 3), "BH001", "汇总.xlsx", again, message_id="<3@x>").mails) == {"duplicate": 1}
+
+
+def test_a_sheet_whose_query_was_answered_is_not_queried_again(desk: Desk) -> None:
+    about = collected_in_one(desk, "BH001", Manner.ABOUT)
+    desk.receive(local(6, 1), "BH001", "汇总.xlsx", about)
+    with desk.house.ledger.writing() as session:
+        asked = session.scalars(select(FindingRow.id).where(FindingRow.severity == "query")).all()
+        for number in asked:
+            confirm_finding(session, desk.house, act(local(6, 1)), number, number=300, text="电话核实")
+    saved_anew = make.spoiled("annex4", content=about)  # the same cells, other bytes
+    assert saved_anew != about
+    assert asked
+    assert dict(desk.receive(local(6, 2), "BH001", "汇总.xlsx", saved_anew, message_id="<2@x>").mails) == {
+        "duplicate": 1
+    }
+    assert ("progress", 1, "accepted") in recorded(desk)
+
+
+def test_a_sheet_that_is_not_owed_is_told_and_stops_no_other(desk: Desk) -> None:
+    with desk.house.ledger.writing() as session:
+        party = find_party(session, 1, "BH001")
+        plan = select(DeliverableRow.id).where(DeliverableRow.key == "plan").scalar_subquery()
+        mine = update(ObligationRow).where(ObligationRow.party_id == party.id, ObligationRow.deliverable_id == plan)
+        session.execute(mine.values(party_id=find_party(session, 1, "BH036").id, occurrence="another"))
+    done = desk.receive(local(6, 1), "BH001", "汇总.xlsx", collected_in_one(desk, "BH001"))
+    assert dict(done.answers) == {"returned": 1}
+    assert [key for key, *_ in recorded(desk)] == ["liaison", "progress"]
+    ((problems, reason, state),) = problems_of(desk)
+    assert problems == ["汇总.xlsx 的工作表“附件2”：本单位不需要报送这项材料。"]
+    assert (reason, state) == ("BH001 does not owe plan", "queued")
+
+
+def test_files_that_cannot_be_taken_stop_none_of_the_others(desk: Desk) -> None:
+    files = [
+        ("坏.xlsx", attacks.with_parts(sheet=b"<worksheet><sheetData><row")),
+        ("别家.xlsx", desk.form_of("BH036", "plan")),
+        ("附件2.xlsx", desk.form_of("BH001", "plan")),
+        ("说明.exe", b"MZ\x90\x00"),
+        ("附件4.xlsx", desk.form_of("BH001", "progress")),
+    ]
+    with desk.house.ledger.writing() as session:
+        taken = hand_in_on_behalf(
+            session, desk.house, act(local(6, 1)), KEY, "BH001",
+            tuple(IncomingFile(name=name, content=content) for name, content in files),
+            channel="person", received_at=local(6, 1), grounds="来人送达",
+        )  # fmt: skip
+    assert (taken.recorded, taken.notice) == (2, "returned")
+    assert [problem.partition("：")[0] for problem in taken.problems] == ["坏.xlsx", "别家.xlsx", "说明.exe"]
+    assert recorded(desk) == [("plan", 1, "accepted"), ("progress", 1, "accepted")]

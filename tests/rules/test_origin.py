@@ -74,11 +74,9 @@ def test_what_would_be_lost_unsaid_is_a_query_and_what_is_only_odd_is_not() -> N
         extra_columns=(Spot(ref="G5", text="编号"),),
         extra_rows=(Spot(ref="E60", text="其他"),),
         other_sheets=("副本",),
-        other_forms=(("附件2", "活动计划表"),),
     )
     assert {(s, c) for s, c, _ in odd} == {
         (Severity.QUERY, FindingCode.SECOND_SHEET),
-        (Severity.QUERY, FindingCode.SECOND_FORM),
         (Severity.QUERY, FindingCode.EXTRA_ROW),
         (Severity.INFO, FindingCode.EXTRA_COLUMN),
         (Severity.INFO, FindingCode.HEADING_MOVED),
