@@ -3,19 +3,20 @@
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.table import Column
 
-from cli.desk import Refused, mail_number, premises, quiet_prefect
+from cli.desk import Refused, act, mail_number, premises, quiet_prefect
 from cli.leaving import go_live_command, say_what_the_fence_holds
 from cli.showing import rule, say, table, times_of
 
 if TYPE_CHECKING:
-    from office.mailbook import Bytes, MailView
+    from office.mailbook import Bytes, MailLine, MailView
+    from rules.delivery import Unsent
 
 
 def mails(
@@ -38,16 +39,19 @@ def mails(
     """
     from office.fence import held_among  # noqa: PLC0415
     from office.mailbook import list_mails  # noqa: PLC0415
+    from office.waiting import why_waiting  # noqa: PLC0415
 
     house = premises()
     with house.ledger.reading() as session:
         found = list_mails(session, campaign=campaign, unit=unit, state=state, notice=notice, limit=limit)
-        behind = held_among(session, house, [int(line.id) for line in found.lines])
+        numbers = [int(line.id) for line in found.lines]
+        behind = held_among(session, house, numbers)
+        waits = why_waiting(session, house, act(), numbers)
     several = found.campaigns > 1
     planned, notice_, state_, lane = (Column(c, no_wrap=True) for c in ("planned", "notice", "state", "lane"))
     subject = Column("subject", no_wrap=True, max_width=16)  # the whole of it is for `muster mail`
     columns = (planned, "unit", notice_, "occasion", state_, "address", lane, subject, "reason")
-    lines = [line._replace(reason="behind the fence") if int(line.id) in behind else line for line in found.lines]
+    lines = [line._replace(reason=_reason(line, waits)) for line in found.lines]
     rows = [line if several else (line.id, *line[2:]) for line in lines]
     table(
         (Column("id", no_wrap=True), *(["campaign"] if several else []), *columns),
@@ -58,6 +62,12 @@ def mails(
     more = f"; --limit {found.matching} shows all, --unit, --state and --notice fewer" if shown < found.matching else ""
     say(f"{shown} of {found.matching} mails{more}; `muster mail ID` shows one")
     say_what_the_fence_holds(Counter(behind.values()))
+
+
+def _reason(line: "MailLine", waits: "Mapping[int, tuple[Unsent | None, str]]") -> str:
+    """Return why a mail is where it is; of one that waits, when it can go too."""
+    said = waits.get(int(line.id), (None, ""))[1]
+    return "; ".join(part for part in (line.reason, said) if part)
 
 
 def mail(
@@ -106,11 +116,14 @@ def _show_mail(number: int, eml: Path | None) -> None:
     from office.fence import held_among  # noqa: PLC0415
     from office.mailbook import bytes_of, view_mail  # noqa: PLC0415
     from office.skeletons import LostBytesError  # noqa: PLC0415
+    from office.waiting import why_waiting  # noqa: PLC0415
 
     house = premises()
     with house.ledger.reading() as session:
         if eml is None:
             _print_view(view_mail(session, number))
+            for _, said in why_waiting(session, house, act(), [number]).values():
+                say(f"waits: {said}")
             for campaign in held_among(session, house, [number]).values():
                 say(f"held by the fence: it does not leave before {go_live_command(campaign)}")
         try:

@@ -1,7 +1,7 @@
 """Whether a message may leave now, and to which contact it goes."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import Protocol, TypeVar
@@ -82,6 +82,13 @@ def may_retry_ambiguous(notice: str, tries: int) -> bool:
 def in_window(as_of: datetime, window: tuple[time, time], zone: ZoneInfo) -> bool:
     """Whether the campaign's sending window is open."""
     return window[0] <= as_of.astimezone(zone).time() < window[1]
+
+
+def next_opening(as_of: datetime, window: tuple[time, time], zone: ZoneInfo, *, today: bool = True) -> datetime:
+    """Return when the sending window opens next; not ``today``: on the next day, whatever the hour."""
+    here = as_of.astimezone(zone)
+    day = here.date() if today and here.time() < window[0] else here.date() + timedelta(days=1)
+    return datetime.combine(day, window[0], tzinfo=zone).astimezone(as_of.tzinfo)
 
 
 def is_allowed(address: str, allow_list: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ from rules.timetable import StepKind
 from tasks.tally import Tally
 from tests.cli.conftest import Door
 from tests.office.test_mailbook import LAUNCH, LOST, answered, launched, mail_of
-from tests.office.test_office import KEY, Desk, local
+from tests.office.test_office import KEY, Desk, act, local
 
 COMMAND = f'`muster go-live {KEY} --grounds "…"`'
 
@@ -36,8 +36,9 @@ def test_a_mail_that_the_fence_holds_says_so(door: Door, desk: Desk) -> None:
     assert "fence" not in door("mail", free)[1]
 
 
-def test_lists_name_the_fence_and_count_what_it_holds(door: Door) -> None:
-    listed = door("mails", "--notice", "reminder")[1]
+def test_lists_name_the_fence_and_count_what_it_holds(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.mails.act", lambda: act(local(5, 29)))
+    listed = door("mails", "--notice", "reminder", width=400)[1]
     assert f"behind the fence of {KEY}: 2; no such mail leaves before {COMMAND}" in listed
     assert listed.count("behind the fence") == 3  # a line each, and the count
     assert f"behind the fence of {KEY}: 2;" in door("lanes")[1]

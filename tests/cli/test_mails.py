@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from ledger.tables import ContactRow, MessageRow
 from rules.timetable import StepKind
 from tests.cli.conftest import Door
 from tests.office.test_mailbook import LAUNCH, answered, mail_of
-from tests.office.test_office import KEY, Desk, local
+from tests.office.test_office import KEY, Desk, act, local
 
 
 @pytest.mark.parametrize(
@@ -138,3 +139,33 @@ def test_a_reminder_of_which_nothing_is_left_to_ask_is_said_not_to_leave(door: D
     assert "it leaves with" not in said
     answered(desk, monday, {})
     assert "superseded: nothing_left" in door("mail", re.findall(r"mail (\d+) is planned", said)[0])[1]
+
+
+def test_a_mail_that_waits_says_why_and_when_it_can_go(door: Door, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.plan(StepKind.REMIND, local(5, 29))
+    number = mail_of(desk, "BH036", "reminder").id
+
+    def said_at(at: datetime) -> str:
+        monkeypatch.setattr("cli.mails.act", lambda: act(at))
+        listed = door("mails", "--unit", "BH036", "--notice", "reminder", width=400)[1]
+        shown = next(line for line in door("mail", str(number))[1].splitlines() if line.startswith("waits: "))
+        assert shown.removeprefix("waits: ") in listed
+        return shown
+
+    assert "ready: leaves with the next run" in said_at(local(5, 29))
+    early, late = said_at(local(5, 29, 5)), said_at(local(5, 29, 23))
+    assert "outside the sending window (08:30–18:00); goes from 2020-05-29 08:30" in early
+    assert "goes from 2020-05-30 08:30" in late
+    door("hold", "--campaign", KEY, "--grounds", "先停")
+    assert f"on hold (campaign:{KEY}: 先停); goes after `muster release --campaign {KEY}`" in said_at(local(5, 29))
+    door("release", "--campaign", KEY, "--grounds", "已查明")
+    with desk.house.ledger.writing() as session:
+        told = update(MessageRow).where(MessageRow.notice == "launch")  # as if they had been reminders of that morning
+        address = {"mail_class": "chase", "address": mail_of(desk, "BH036").address, "sent_as_of": local(5, 29, 10)}
+        session.execute(told.values(state="sent", **address))
+        session.execute(update(MessageRow).where(MessageRow.id == number).values(not_before=local(5, 29, 15)))
+    assert "goes from 2020-05-29 15:00" in said_at(local(5, 29, 14))
+    assert "reminders of the day; goes from 2020-05-30 08:30" in said_at(local(5, 29, 16))
+    with desk.house.ledger.writing() as session:
+        session.execute(update(ContactRow).where(ContactRow.party_id == desk.party("BH036")).values(bad_since=LAUNCH))
+    assert "no contact works; goes once `muster contact` names one" in said_at(local(5, 29, 16))
