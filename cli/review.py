@@ -29,7 +29,7 @@ def findings(*, unit: str | None = None) -> None:
         if unit is not None:
             find_unit(session, unit)  # a code mistyped would look like nothing to do
         rows = open_findings(session, house, unit)
-    table(("id", "unit", "material (submission)", "place", "field", "what", "proposed"), rows, title="queries")
+    table(("id", "unit", "material (submission)", "place", "field", "what", "proposed", "do"), rows, title="queries")
     say(f"{len(rows)} to be answered: `muster confirm ID [--value V] --grounds …`")
 
 

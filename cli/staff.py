@@ -1,5 +1,6 @@
 """Commands of the staff's day: what waits, who must be telephoned, handing in for a unit, the audit trail."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -7,11 +8,20 @@ from cli.desk import Refused, act, moment_of, premises, zone_of_campaign
 from cli.leaving import when_answer_leaves
 from cli.showing import say, table, times_of
 
+SHOWN = 100  # rows of a kind
+MAILS = ("id", "received", "campaign", "unit", "kind", "from", "subject", "why", "do")
+VERSIONS = ("submission", "received", "campaign", "unit", "material", "version", "do")
+REQUESTS = ("id", "asked", "campaign", "unit", "wish", "reason", "do")
+QUERIES = ("id", "unit", "material (submission)", "place", "field", "what", "proposed", "do")
+CONSENT = ("occasion", "campaign", "rung", "units", "items", "asked", "do")
+PAPERS = ("id", "campaign", "kind", "to", "drafted", "do")
+LOST = ("id", "unit", "notice", "when", "address", "last word", "do")
+
 
 def queue() -> None:
-    """List what waits for a person: mails that came in, versions to be judged, queries, requests, mails in doubt."""
-    from ledger.papers import papers_of  # noqa: PLC0415
-    from ledger.tables import PaperState  # noqa: PLC0415
+    """List what waits for a person, each with its verb: mails, versions, queries, requests, consent, papers, doubts."""
+    from office.approvals import waiting_lists  # noqa: PLC0415
+    from office.papers import drafts_waiting  # noqa: PLC0415
     from office.queue import ambiguous_mails, waiting_for_a_person  # noqa: PLC0415
     from office.stops import zone_of_house  # noqa: PLC0415
     from office.worklists import open_findings, waiting_requests, waiting_versions  # noqa: PLC0415
@@ -21,10 +31,10 @@ def queue() -> None:
         zone = zone_of_house(session)
         rows, lost = waiting_for_a_person(session, zone), ambiguous_mails(session, zone)
         versions, wishes = waiting_versions(session, zone), waiting_requests(session, zone)
-        queries = len(open_findings(session, house))
-        drafts = len(papers_of(session, state=PaperState.DRAFT))
-    columns = ("id", "received", "campaign", "unit", "kind", "from", "subject", "why")
-    table(columns, rows, title=f"staff queue: mails that could not be placed or read, {times_of(zone.key)}")
+        queries, drafts = open_findings(session, house), drafts_waiting(session)
+        consent = [(*line, f"muster approve {line[0]} or decline {line[0]}") for line in waiting_lists(session)]
+    times = times_of(zone.key)
+    table(MAILS, rows, title=f"staff queue: mails that could not be placed or read, {times}")
     say(f"{len(rows)} waiting")
     if rows:
         say(
@@ -32,25 +42,30 @@ def queue() -> None:
             "`muster assign in-ID UNIT [--deliverable D]` takes its files in for the unit, "
             '`muster answer in-ID "…"` writes to its sender, `muster dismiss in-ID --grounds …` closes it'
         )
-    if versions:
-        title = f"handed in, to be accepted or returned, {times_of(zone.key)}"
-        table(("submission", "received", "campaign", "unit", "material", "version"), versions, title=title)
-        say(
-            f"{len(versions)} to be judged: `muster files SUBMISSION --to FOLDER`, then "
-            '`muster accept SUBMISSION --grounds …` or `muster return SUBMISSION "reason" [--due DAY]`'
-        )
-    if wishes:
-        asked = ("id", "asked", "campaign", "unit", "wish", "reason")
-        table(asked, wishes, title=f"requests, {times_of(zone.key)}")
-        say(f"{len(wishes)} to be decided: `muster grant ID --grounds …` or `muster refuse ID --grounds …`")
-    if queries:
-        say(f"{queries} queries nobody has answered: `muster findings`, then `muster confirm ID --grounds …`")
-    if drafts:
-        say(f"{drafts} papers to be approved: `muster papers --to FOLDER`, then `muster approve-paper ID --grounds …`")
-    if lost:
-        title = f"mails to units that may have left, or not, {times_of(zone.key)}"
-        table(("id", "unit", "notice", "when", "address", "last word"), lost, title=title)
-        say(f"{len(lost)} to be settled: `muster mail ID`, then `muster settle ID --as sent|again --grounds …`")
+    _list(
+        f"handed in, to be accepted or returned, {times}", VERSIONS, versions,
+        "to be judged: `muster files SUBMISSION --to FOLDER`, then "
+        '`muster accept SUBMISSION --grounds …` or `muster return SUBMISSION "reason" [--due DAY]`',
+    )  # fmt: skip
+    _list(f"requests, {times}", REQUESTS, wishes,
+          "to be decided: `muster grant ID --grounds …` or `muster refuse ID --grounds …`")  # fmt: skip
+    _list("queries (核实)", QUERIES, queries,
+          "queries nobody has answered: `muster confirm ID [--value V] --grounds …`")  # fmt: skip
+    _list(f"rungs that wait for consent, {times}", CONSENT, consent,
+          "to be agreed to: `muster approvals OCCASION` shows whom one names, "
+          "then `muster approve OCCASION --grounds …` or `muster decline OCCASION --grounds …`")  # fmt: skip
+    _list(f"drafted papers, {times}", PAPERS, drafts,
+          "papers to be approved: `muster papers --to FOLDER`, then `muster approve-paper ID --grounds …`")  # fmt: skip
+    _list(f"mails to units that may have left, or not, {times}", LOST, lost,
+          "to be settled: `muster mail ID`, then `muster settle ID --as sent|again --grounds …`")  # fmt: skip
+
+
+def _list(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], verbs: str) -> None:
+    """Print what waits of one kind, if anything does, and how its verbs are used."""
+    if rows:
+        table(columns, rows[:SHOWN], title=title)
+        shown = f" ({SHOWN} shown)" if len(rows) > SHOWN else ""
+        say(f"{len(rows)}{shown} {verbs}")
 
 
 def contacts(campaign: str) -> None:

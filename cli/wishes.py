@@ -22,7 +22,7 @@ def requests(campaign: str | None = None) -> None:
         only = find_campaign(session, campaign).id if campaign is not None else None
         rows = waiting_requests(session, zone, only)
     title = f"requests, {times_of(zone.key)}"
-    table(("id", "asked", "campaign", "unit", "wish", "reason"), rows, title=title)
+    table(("id", "asked", "campaign", "unit", "wish", "reason", "do"), rows, title=title)
     say(f"{len(rows)} to be decided: `muster grant ID --grounds …` or `muster refuse ID --grounds …`")
 
 

@@ -283,6 +283,15 @@ class PaperLine:
     sha256: str
 
 
+def drafts_waiting(session: Session) -> list[tuple[str, ...]]:
+    """Return the drafts that wait to be approved, as lines of text; each ends with its verb."""
+    drafts = (line for line in list_papers(session) if line.state == STATE[PaperState.DRAFT])
+    return [
+        (str(d.id), d.campaign, d.kind, d.party, d.drafted, f"muster approve-paper {d.id} or drop-paper {d.id}")
+        for d in drafts
+    ]
+
+
 def list_papers(session: Session, campaign: str | None = None) -> list[PaperLine]:
     """Return the papers of a campaign, or of all, the oldest first."""
     only = open_book(session, campaign)[0].id if campaign is not None else None

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from ledger.campaigns import find_campaign
 from ledger.errors import UnknownCampaign, UnknownParty
 from ledger.outbox import ambiguous
-from ledger.tables import AuditRow, CampaignRow, IntakeRow, IntakeState, PartyRow
+from ledger.tables import AuditRow, CampaignRow, IntakeKind, IntakeRow, IntakeState, PartyRow
+from office import wording
 from office.contacts import ContactTrouble, contact_troubles, roster_troubles
 from office.incoming import number_of
 from office.launching import load
@@ -17,10 +18,14 @@ from office.mailbook import DASH, local, one_line
 from office.premises import Premises
 
 SHOWN = 160
+VERBS = ", assign, answer or dismiss"
 
 
 def waiting_for_a_person(session: Session, zone: ZoneInfo) -> list[tuple[str, ...]]:
-    """Return the incoming mails in the staff queue, oldest first, as lines of text with times of a zone."""
+    """Return the incoming mails in the staff queue, oldest first, as lines of text with times of a zone.
+
+    Each ends with the verbs that close it.
+    """
     query = (
         select(IntakeRow, CampaignRow.key, PartyRow.code, PartyRow.name)
         .outerjoin(CampaignRow, CampaignRow.id == IntakeRow.campaign_id)
@@ -34,13 +39,20 @@ def waiting_for_a_person(session: Session, zone: ZoneInfo) -> list[tuple[str, ..
             local(row.received_at, zone),
             key or "—",
             f"{code} {name}" if code else "—",
-            row.kind,
+            wording.MAIL_KIND.get(row.kind, row.kind),
             row.from_address,
             row.subject,
-            row.reason,
+            why_queued(row),
+            f"muster mail {number_of(row)}" + (", answer or dismiss" if row.kind == IntakeKind.QUESTION else VERBS),
         )
         for row, key, code, name in session.execute(query)
     ]
+
+
+def why_queued(row: IntakeRow) -> str:
+    """Return in plain words why a mail waits: what the unit was told of its files, else what the mail is."""
+    told = "；".join(one_line(str(problem)) for problem in row.problems)
+    return told or wording.WHY_QUEUED.get(row.kind, row.reason)
 
 
 def unmatched_waiting(session: Session) -> int:
@@ -63,6 +75,7 @@ def ambiguous_mails(session: Session, zone: ZoneInfo) -> list[tuple[str, ...]]:
                 local(tried_at, zone),
                 message.address or DASH,
                 one_line(message.reason),
+                f"muster settle {message.id}",
             )
         )
     return lines

@@ -105,6 +105,16 @@ MAIL_KIND = {
     "question": "来信（无附件）",
 }
 
+# Why a mail that came in waits for a person, where no file of it is to blame.
+WHY_QUEUED = {
+    "hand_in": "已登记，但邮件中有部分内容未能读取",
+    "bounce": "退信，无法确定是哪一封邮件被退回",
+    "auto_reply": "自动回复，带有附件",
+    "unmatched": "没有编号，发件人也未登记，无法对应单位",
+    "unreadable": "系统未能读取这封邮件，请人工查看",
+    "question": "没有附件的来信，请阅后答复",
+}
+
 # A stop put on sending, by its scope.
 STOP = {
     "all": "全部邮件",

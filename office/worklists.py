@@ -1,4 +1,4 @@
-"""What waits for staff besides mails: versions to be judged, queries nobody answered, requests; as lines of text."""
+"""What waits for staff besides mails: versions to be judged, queries, requests; lines of text that end with a verb."""
 
 from zoneinfo import ZoneInfo
 
@@ -41,7 +41,15 @@ def waiting_versions(session: Session, zone: ZoneInfo, campaign_id: int | None =
     if campaign_id is not None:
         query = query.where(ObligationRow.campaign_id == campaign_id)
     return [
-        (str(row.id), local(row.received_at, zone), key, f"{party.code} {party.name}", title, str(row.version))
+        (
+            str(row.id),
+            local(row.received_at, zone),
+            key,
+            f"{party.code} {party.name}",
+            title,
+            str(row.version),
+            f"muster accept {row.id} or return {row.id}",
+        )
         for row, key, party, title in session.execute(query)
     ]
 
@@ -79,6 +87,7 @@ def open_findings(session: Session, premises: Premises, unit: str | None = None)
                 said.field,
                 said.problem,
                 DASH if proposed is None else f"{proposed:.15g}",
+                f"muster confirm {finding.id}",
             )
         )
     return lines
@@ -97,6 +106,7 @@ def waiting_requests(session: Session, zone: ZoneInfo, campaign_id: int | None =
                 f"{party.code} {party.name}",
                 wish_of(session, request, zone),
                 one_line(request.reason),
+                f"muster grant {request.id} or refuse {request.id}",
             )
         )
     return lines

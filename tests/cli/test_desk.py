@@ -107,6 +107,7 @@ def test_a_version_reviewed_by_staff_waits_and_is_accepted_returned_and_reopened
     assert desk.standings(UNIT)["scheme"] is Standing.SUBMITTED
     listed = door("queue")[1]
     assert "1 to be judged" in listed
+    assert "muster accept 1 or return 1" in " ".join(door("queue", width=300)[1].split())
     status, _, _ = door("files", "1", "--to", str(tmp_path / "out"))
     assert status == 0
     assert (tmp_path / "out" / "1-1-活动方案.pdf").read_bytes() == b"%PDF-1 text"
@@ -144,7 +145,11 @@ def test_a_query_is_listed_with_its_proposal_and_confirmed(door: Door, desk: Des
     desk.receive(local(6, 20), UNIT, "表.xlsx", desk.form_of(UNIT, "progress", Manner.ABOUT))
     listed = door("findings", "--unit", UNIT)[1]
     assert "约300人" in listed
-    assert "1 queries nobody has answered" in door("queue")[1]
+    queue = door("queue", width=300)[1]
+    assert "1 queries nobody has answered" in queue
+    row = next(line for line in queue.splitlines() if "约300人" in line)
+    assert "muster confirm 2 " in row
+    assert "300 " in row
     with desk.house.ledger.reading() as session:
         number = session.scalars(select(FindingRow.id).where(FindingRow.severity == "query")).one()
     for bad, said in (("1.5", "应为整数"), ("-1", "不能小于0")):

@@ -24,6 +24,7 @@ def desk(cast: LoadedCampaign, tmp_path: Path) -> Iterator[Desk]:
 
 def test_what_waits_is_listed_and_approved_with_grounds(door: Door, desk: Desk) -> None:
     assert "1 to be decided" in door("approvals")[1]
+    assert f"muster approve {OCCASION} or decline {OCCASION}" in door("queue", width=300)[1]
     listed = door("approvals", OCCASION)[1]
     assert "BH036" in listed
     assert "活动计划表" in listed

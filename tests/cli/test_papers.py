@@ -15,7 +15,9 @@ def test_papers_are_drafted_written_out_approved_and_dropped(door: Door, tmp_pat
     assert "全体单位" in said
     assert "4 to be approved" in said
     assert len(list((tmp_path / "out").glob("*.docx"))) == 4
-    assert "4 papers to be approved" in door("queue")[1]
+    queue = door("queue", width=300)[1]
+    assert "4 papers to be approved" in queue
+    assert all(f"muster approve-paper {n} or drop-paper {n}" in queue for n in (1, 2, 3, 4))
     _, said, _ = door("approve-paper", "1", "4", "--grounds", "领导同意")
     assert "paper 1 is 督办〔" in said
     assert "paper 4 is 通报〔" in said

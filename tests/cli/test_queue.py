@@ -42,6 +42,16 @@ def test_mails_that_came_in_are_numbered_apart_and_every_kind_of_row_has_its_rem
     assert "`muster settle ID --as sent|again --grounds …`" in listed
 
 
+def test_every_row_says_in_plain_words_why_it_waits_and_ends_with_its_verb(door: Door) -> None:
+    lines = door("queue", width=300)[1].splitlines()
+    came = next(line for line in lines if "in-1 " in line)
+    assert "无法对应单位" in came
+    assert "没有编号，发件人也未登记，无法对应单位" in came
+    assert "muster mail in-1, assign, answer or dismiss" in came
+    lost = next(line for line in lines if "the relay closed the connection" in line)
+    assert "muster settle " in lost
+
+
 def test_a_mail_that_came_in_is_shown_and_saved_as_it_came(door: Door, tmp_path: Path) -> None:
     shown = door("mail", "in-1")[1]
     for needed in ("who@else.example", "回复：通知", "2020-05-28 16:00", "no token and no known sender", "请查收"):

@@ -564,7 +564,7 @@ def test_a_mail_that_breaks_at_fetching_is_kept_and_the_others_go_on(
             patch.setattr(intake, reader, broken(getattr(intake, reader)))
             done = desk.receive(NOON, "BH001", "活动方案.pdf", b"%%PDF-1.%d" % number)
         assert dict(done.mails) == {"hand_in": 1}
-        assert [line[4] for line in waiting(desk)] == ["unreadable"] * number
+        assert [line[4] for line in waiting(desk)] == ["附件无法登记"] * number
         with desk.house.ledger.reading() as session:
             row = session.scalars(select(IntakeRow).where(IntakeRow.state == "queued").order_by(IntakeRow.id)).all()[-1]
         assert desk.house.files.get(row.raw_sha256) == poison
@@ -619,7 +619,7 @@ def test_neither_a_name_without_room_for_a_flag_nor_a_folder_stops_the_intake(
     assert {last + ":2,S", names[2] + ":2,S"} < set(kept)  # 251 bytes have room
     assert len(kept) == len(names) + 1
     assert all(name.endswith(":2,S") for name in kept)
-    assert {line[7] for line in waiting(desk)} == {"no token and no known sender"}
+    assert {line[7] for line in waiting(desk)} == {"没有编号，发件人也未登记，无法对应单位"}
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
     assert "0-folder' is no mail and is passed over" in caplog.text
 

@@ -307,7 +307,8 @@ def test_mail_that_may_have_left_is_listed_for_a_person(desk: Desk) -> None:
     answered(desk, LAUNCH, {"BH001": LOST})
     mail = mail_of(desk, "BH001")
     with desk.house.ledger.reading() as session:
-        [(number, unit, notice, when, address, said)] = ambiguous_mails(session, HOME)
+        [(number, unit, notice, when, address, said, verb)] = ambiguous_mails(session, HOME)
+    assert verb == f"muster settle {mail.id}"
     assert (number, notice, when) == (str(mail.id), "launch", "2020-05-27 15:00")
     assert (unit[:5], address, said) == ("BH001", "duty@bureau.example", "the relay closed the connection")
     facts = dict(seen(desk, mail.id).facts)

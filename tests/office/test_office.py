@@ -242,7 +242,7 @@ def test_foreign_mail_is_queued_with_its_files_and_not_answered(desk: Desk) -> N
     )
     assert (dict(done.mails), dict(done.answers)) == ({}, {})
     with desk.house.ledger.reading() as session:
-        assert [row[4] for row in waiting_for_a_person(session, HOME)] == ["unmatched"]
+        assert [row[4] for row in waiting_for_a_person(session, HOME)] == ["无法对应单位"]
         assert session.scalars(select(FileRow.name)).all() == ["广告.pdf"]
 
 
@@ -262,7 +262,8 @@ def test_a_mail_that_breaks_our_code_waits_for_a_person_and_stops_nobody(
     done = desk.receive(local(5, 28, 10), "BH001", "表.xlsx", desk.form_of("BH001", "plan"))
     assert dict(done.mails) == {"hand_in": 1}
     with desk.house.ledger.reading() as session:
-        reasons = [row[7] for row in waiting_for_a_person(session, HOME)]
+        reasons = session.scalars(select(IntakeRow.reason)).all()
+        assert "系统未能读取这封邮件，请人工查看" in [row[7] for row in waiting_for_a_person(session, HOME)]
     assert "could not be read: RuntimeError: boom" in reasons
 
 
