@@ -1,6 +1,6 @@
 """Taking in a hand-in: sniff, read, check, record, plan the answer. The same for mail, page and staff on behalf."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -91,13 +91,15 @@ class _Taking:
         """
         kept = _kept(self._premises, file)
         every = place(self._session, self._premises, self._campaign, self._hand_in, file)
+        party = self._hand_in.party
+        owed = load_obligations(self._session, party.campaign_id, party_ids=[party.id])
         if len(every) == 1:
-            self._take(every[0], kept, before=self._stands(every[0], kept))
+            self._take(every[0], kept, owed)
             return
         refused: list[tuple[Placed, NotPlacedError]] = []
         for placed in every:
             try:
-                self._take(placed, kept, before=self._stands(placed, kept, several=True))
+                self._take(placed, kept, owed, several=True)
             except NotPlacedError as error:
                 refused.append((placed, error))
         if len(refused) == len(every):
@@ -105,26 +107,11 @@ class _Taking:
         for placed, why in refused:
             self._note(wording.SHEET_OF.format(name=file.name or wording.UNNAMED, sheet=placed.sheet), why)
 
-    def _stands(self, placed: Placed, kept: KeptFile, *, several: bool = False) -> dict[int, bool]:
-        """Return for what the same was handed in before, and whether it stands there.
-
-        The same are the same bytes; of a workbook with ``several`` forms the same figures too.
-        """
-        ids = {o.id for o in self._mine(placed.deliverable)}
-        before = answered_by(self._session, ids, kept.sha256)
-        if several and placed.checked is not None:
-            before |= standing_as_said(self._session, ids, placed.checked)
-        return before
-
-    def _mine(self, deliverable: Deliverable) -> list[Obligation]:
-        party = self._hand_in.party
-        every = load_obligations(self._session, party.campaign_id, party_ids=[party.id])
-        return [o for o in every if o.deliverable == deliverable.key]
-
-    def _take(self, placed: Placed, kept: KeptFile, *, before: Mapping[int, bool]) -> None:
+    def _take(self, placed: Placed, kept: KeptFile, owed: Sequence[Obligation], *, several: bool = False) -> None:
         session, party, named = self._session, self._hand_in.party, self._hand_in.obligation_id
         free = placed.deliverable.kind is DeliverableKind.FREE
-        mine = self._mine(placed.deliverable)
+        mine = [o for o in owed if o.deliverable == placed.deliverable.key]
+        before = self._stands(placed, kept, {o.id for o in mine}, several=several)
         chosen = not free and any(o.id == named for o in mine)  # a voluntary item would else come anew with each resend
         if before.get(named or 0, False) if chosen else any(before.values()):
             named = None if chosen or free else meant_for_next(session, self._premises, self._hand_in, mine, before)
@@ -136,6 +123,16 @@ class _Taking:
             at=self._hand_in.received_at, before=before, known=mine,
         )  # fmt: skip
         self._record(obligation, placed, kept)
+
+    def _stands(self, placed: Placed, kept: KeptFile, ids: Collection[int], *, several: bool) -> dict[int, bool]:
+        """Return for which obligations the same was handed in before, and whether it stands there.
+
+        The same are the same bytes; of a workbook with ``several`` forms the same figures too.
+        """
+        before = answered_by(self._session, ids, kept.sha256)
+        if several and placed.checked is not None:
+            before |= standing_as_said(self._session, ids, placed.checked)
+        return before
 
     def _record(self, obligation: ObligationRow, placed: Placed, kept: KeptFile) -> None:
         session, premises, act, hand_in = self._session, self._premises, self._act, self._hand_in
