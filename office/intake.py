@@ -198,6 +198,7 @@ def drain_intake(premises: Premises, act: Act, campaign: str) -> Collected:
         with closing(looked_at(premises, waiting)) as groups:
             for group in groups:
                 with premises.ledger.writing() as session:
+                    _held = find_campaign(session, campaign)  # or each mail would read the whole definition, and twice
                     for row_id, mail in zip(islice(numbers, len(group)), group, strict=True):
                         row = session.get_one(IntakeRow, row_id)
                         if row.state != IntakeState.WAITING:
