@@ -21,7 +21,7 @@ from ledger.campaigns import find_campaign, find_party
 from mail.maildir import deliver, read_new
 from mail.parsing import parse_mail
 from mail.tokens import sign
-from office.composing import _template
+from office.enclosures import empty_form
 from office.intake import drain_intake, fetch_mail
 from office.premises import Premises
 from office.rulebook import Rulebook
@@ -68,7 +68,7 @@ def _write(maildir: Path, folder: Path, loaded: LoadedCampaign, count: int) -> N
     """Write the mails of all units in turn; every form is filled with figures of its own."""
     house = _opened(folder / "first", loaded)
     book = Rulebook(loaded.campaign)
-    template = _template(loaded.campaign.digest(), FORM, book)
+    template = empty_form(loaded.campaign.digest(), FORM, book)
     with house.ledger.reading() as session:
         campaign_id = find_campaign(session, CAMPAIGN).id
         tokens = [sign("p", find_party(session, campaign_id, unit.code).id, SECRET) for unit in loaded.units]

@@ -29,7 +29,7 @@ from ledger.facts import party_names
 from ledger.files import FileStore
 from ledger.tables import CampaignRow, MessageRow, SubmissionRow
 from mail.tokens import sign
-from office.composing import empty_form
+from office.enclosures import empty_form
 from office.links import link_text
 from office.rulebook import Rulebook
 from portal.app import create_app

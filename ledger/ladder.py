@@ -26,6 +26,7 @@ from ledger.tables import (
     RequestRow,
 )
 from rules.ladder import Asked, Brakes, Key
+from rules.obligations import titled
 
 Shown = tuple[int, int, datetime | None]  # party, obligation, due instant
 
@@ -226,7 +227,7 @@ def titles_of(session: Session, obligation_ids: Iterable[int]) -> dict[int, str]
         .join(DeliverableRow, DeliverableRow.id == ObligationRow.deliverable_id)
         .where(ObligationRow.id.in_(list(obligation_ids)))
     )
-    return {id_: title if at == "once" else f"{title}（{at}）" for id_, at, title in session.execute(query)}
+    return {id_: titled(title, at) for id_, at, title in session.execute(query)}
 
 
 def _instant(text: str | None) -> datetime | None:

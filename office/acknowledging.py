@@ -16,7 +16,7 @@ from office.rulebook import Rulebook, rulebook_of
 from office.unit_own import NotYoursError
 from rules.deadlines import StatedDeadline, due_instant, stated
 from rules.ladder import MOST_PROMISES
-from rules.obligations import Obligation, is_owed
+from rules.obligations import Obligation, is_owed, titled
 from rules.timetable import LadderRung
 
 
@@ -132,4 +132,4 @@ def _last_day(book: Rulebook) -> date:
 
 def _title(book: Rulebook, ob: Obligation) -> str:
     title = book.campaign.deliverable(ob.deliverable).title
-    return title if ob.occurrence == "once" else f"{title}（{ob.occurrence}）"
+    return titled(title, ob.occurrence)

@@ -6,18 +6,17 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from definition.models import Campaign, Deliverable
-from documents.templates import FormTemplate
 from ledger.acts import Act
-from ledger.facts import DEAD, Address, Party, contacts_by_party, load_obligations, look_alike, party_names, times_moved
+from ledger.facts import DEAD, Address, Party, contacts_by_party, load_obligations, look_alike, party_names
 from ledger.outbox import Item, Waiting, items_of
 from ledger.tables import CampaignRow, IntakeRow
-from mail.calendar import Deadline, deadlines_ics
 from mail.skeleton import MESSAGE_ID, Enclosure, Fields, mark
 from mail.tokens import sign
 from office import wording
 from office.alerts import alert_lines
-from office.decided import moved_by, told_of
+from office.decided import told_of
 from office.digest import waiting_list
+from office.enclosures import Enclosures
 from office.ladder import BULLETIN, LIST_OF
 from office.letters import (
     CampaignLines,
@@ -31,46 +30,20 @@ from office.letters import (
 )
 from office.links import has_page, portal_link
 from office.premises import Premises
-from office.rulebook import Rulebook, rulebook_of
+from office.rulebook import rulebook_of
 from office.skeletons import Composed, Kept
 from office.spoken import last_reached, notes_of, pages_to_acknowledge
-from rules.obligations import Obligation, is_owed, standing
+from rules.obligations import Obligation, is_owed, standing, titled
 from rules.rates import Totals, totals
 from rules.timetable import Audience
 
 CHASES = frozenset(
     {"reminder", "reminder_responsible", "escalation", "escalation_digest", "supervision_order", BULLETIN}
 )
-MOVES = frozenset({"granted", "returned", "decided", "correction"})  # notices that may tell of another deadline
 SAME_FOR_MANY = frozenset({"launch", "reminder", "reminder_responsible", "escalation", "closing"})
 SPEAK_OF_OTHERS = frozenset(
     {"escalation_digest", BULLETIN}
 )  # notices that name obligations of parties they do not go to
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-WHY = {
-    "launch": "您收到本邮件，是因为贵单位在本次活动的报送单位名单中。",
-    "reminder": "您收到本邮件，是因为贵单位还有材料没有报送。",
-    "reminder_responsible": "您收到本邮件，是因为您登记为单位负责人，而贵单位还有材料没有报送。",
-    "receipt": "您收到本邮件，是因为我们收到了以贵单位名义报送的材料；如非贵单位报送，请立即告知。",
-    "returned": "您收到本邮件，是因为我们收到了以贵单位名义报送的材料；如非贵单位报送，请立即告知。",
-    "granted": "您收到本邮件，是因为贵单位向办公室提出了申请。",
-    "refused": "您收到本邮件，是因为贵单位向办公室提出了申请。",
-    "contact_changed": "您收到本邮件，是因为您是该单位变更前或变更后的联系人；如非贵单位办理，请立即告知。",
-    "answer": "您收到本邮件，是因为您曾来信。",
-    "decided": "您收到本邮件，是因为办公室对贵单位的报送事项作出了处理。",
-    "correction": "您收到本邮件，是因为贵单位在本次活动的报送单位名单中。",
-    "announcement": "您收到本邮件，是因为贵单位在本次活动的报送单位名单中。",
-    "acknowledged": "您收到本邮件，是因为我们收到了以贵单位名义发来的邮件；如非贵单位发来，请立即告知。",
-    "escalation": "您收到本邮件，是因为贵单位逾期未报，且您登记为单位负责人或联系人。",
-    "escalation_digest": "您收到本邮件，是因为名单中的单位由贵单位主管或归口联系。",
-    "escalation_bulletin": "您收到本邮件，是因为贵单位参加本次活动。",
-    "alert": "您收到本邮件，是因为您登记为本系统的值守人员。",
-    "supervision_order": "您收到本邮件，是因为办公室已批准向贵单位发出督办单。",
-    "circulation": "您收到本邮件，是因为贵单位在本次活动的单位名单中。",
-    "digest": "您收到本邮件，是因为您登记为办公室的审核或审批人员。",
-    "summary": "您收到本邮件，是因为贵办公室牵头本次活动。",
-    "closing": "您收到本邮件，是因为贵单位在本次活动的报送单位名单中。",
-}
 
 
 def worth_saying(notice: str, items: Sequence[Item], obligations: Mapping[int, Obligation]) -> Sequence[Item]:
@@ -105,7 +78,7 @@ class Composer:
         self._of_party: dict[int, list[Obligation]] = {}
         self._parties = party_names(session, campaign.id, {m.party_id for m in messages})
         self._notes: dict[int, str] = {}
-        self._contents: dict[str, bytes] = {}
+        self._files = Enclosures(session, premises, act, campaign)
         self._made: dict[tuple[str, str], tuple[Kept, Sequence[Deliverable]]] = {}
         first = {key: id_ for id_, key in reversed(self._alike.items())}
         self._look_closely([m for m in messages if m.id not in self._alike or first[self._alike[m.id]] == m.id])
@@ -181,21 +154,22 @@ class Composer:
         key = self._alike.get(message.id)
         known = self._made.get(key) if key is not None else None
         if known is not None:
-            return known[0], self._own(known[1], party)
+            return known[0], self._files.own(known[1], party)
         if message.id not in self._items:  # the one that was to be looked at for all of its like did not leave
             self._look_closely([message])
             live = self._items[message.id]
-        enclosures = self._enclosures(message, party)
+        mine = self._of_party.get(party.id, [])
+        enclosures = self._files.of(message, mine)
         kept = self._premises.skeletons.of(
             self._context(message, live, party, enclosures),
             enclosures,
             sender_name=self._premises.sender_name or self._book.campaign.office.name,
             sender_address=self._premises.intake_address,
         )
-        forms = self._forms_of(party) if message.notice == "launch" else ()
+        forms = self._files.forms_owed(mine) if message.notice == "launch" else ()
         if key is not None:
             self._made[key] = kept, forms
-        return kept, self._own(forms, party)
+        return kept, self._files.own(forms, party)
 
     def _context(
         self, message: Waiting, live: Sequence[Item], party: Party, enclosures: Sequence[Enclosure]
@@ -211,7 +185,7 @@ class Composer:
             party=PartyLines(name=mark("party"), code=mark("code")),
             token_shown=mark("token"),
             reply_address=mark("reply"),
-            why=WHY[message.notice],
+            why=wording.WHY[message.notice],
             date_text=wording.moment_text(self._act.as_of, self._book.zone),
             link=link,
             acknowledge=pages_to_acknowledge(message.notice, live, self._book.ladder, link),
@@ -253,7 +227,7 @@ class Composer:
         deliverable = self._book.campaign.deliverable(ob.deliverable)
         scan = wording.SCAN_WELCOME if deliverable.sealed_scan else ""
         return ItemLine(
-            title=self._title(ob, deliverable),
+            title=titled(deliverable.title, ob.occurrence),
             label=deliverable.label,
             due_text=wording.due_text(ob.due, self._book.zone),
             state_text=wording.STANDING[standing(ob)],
@@ -262,9 +236,6 @@ class Composer:
             open=is_owed(ob),
             asked=asked,
         )
-
-    def _title(self, ob: Obligation, deliverable: Deliverable) -> str:
-        return deliverable.title if ob.occurrence == "once" else f"{deliverable.title}（{ob.occurrence}）"
 
     def _digest(self, live: Sequence[Item]) -> tuple[DigestRow, ...]:
         rows = []
@@ -279,7 +250,7 @@ class Composer:
                     unit_name=unit.name,
                     unit_code=unit.code,
                     category=unit.category,
-                    title=self._title(ob, deliverable),
+                    title=titled(deliverable.title, ob.occurrence),
                     due_text=wording.due_text(ob.due, self._book.zone),
                     overdue_text=wording.overdue_text(ob.due, self._act.as_of, self._book.zone),
                     contact_text=contact_text(contacts[unit.id]),
@@ -299,69 +270,6 @@ class Composer:
         overall = sum((t for _, t in by_category), Totals())
         return tuple(tally_row(name, t) for name, t in (*by_category, ("合计", overall)))
 
-    def _enclosures(self, message: Waiting, party: Party) -> tuple[Enclosure, ...]:
-        """Return what is enclosed; forms have each recipient's own content."""
-        if message.notice == "launch":
-            forms = [
-                Enclosure(file_name=f"{d.label}{d.title}.xlsx", media_type=XLSX, content=None)
-                for d in self._forms_of(party)
-            ]
-            mine = [ob for ob in self._of_party.get(party.id, []) if ob.due is not None]
-            return (*forms, *self._campaign_files(), self._calendar(mine))
-        files = message.detail.get("attachments", [])
-        kept = tuple(self._file(str(a["name"]), str(a["media_type"]), str(a["sha256"])) for a in files)
-        moved = moved_by(self._session, message.occasion) if message.notice in MOVES else ()
-        mine = [ob for ob in self._of_party.get(party.id, []) if ob.id in moved]
-        return (*kept, self._calendar(mine)) if mine else kept
-
-    def _own(self, forms: Sequence[Deliverable], party: Party) -> tuple[bytes, ...]:
-        """Return the empty forms of what the unit owes, its name and token filled in."""
-        if not forms:
-            return ()
-        token = sign("p", party.id, self._premises.secret)
-        return tuple(
-            _template(self._row.digest, d.key, self._book).fill(unit_name=party.name, token=token) for d in forms
-        )
-
-    def _forms_of(self, party: Party) -> list[Deliverable]:
-        owed = {ob.deliverable for ob in self._of_party.get(party.id, [])}
-        return [d for d in self._book.campaign.deliverables if d.form is not None and d.key in owed]
-
-    def _file(self, name: str, media_type: str, sha256: str) -> Enclosure:
-        if sha256 not in self._contents:
-            self._contents[sha256] = self._premises.files.get(sha256)
-        return Enclosure(file_name=name, media_type=media_type, content=self._contents[sha256])
-
-    def _campaign_files(self) -> list[Enclosure]:
-        return [self._file(a.file_name, a.media_type, a.sha256) for a in self._book.campaign.attachments]
-
-    def _calendar(self, obligations: Sequence[Obligation]) -> Enclosure:
-        """Return deadlines as a calendar; the unit's code in the entries' UIDs is a mark.
-
-        An entry whose deadline was moved keeps its UID and has a higher SEQUENCE, so that it moves in the reader's
-        calendar too (RFC 5546, 2.1.5).
-        """
-        moved = times_moved(self._session, [ob.id for ob in obligations])
-        key = f"ics:{[(ob.deliverable, ob.occurrence, ob.due, moved.get(ob.id, 0)) for ob in obligations]}"
-        if key not in self._contents:
-            self._contents[key] = self._deadlines(obligations, moved)
-        return Enclosure(file_name="报送截止时间.ics", media_type="text/calendar", content=self._contents[key])
-
-    def _deadlines(self, obligations: Sequence[Obligation], moved: Mapping[int, int]) -> bytes:
-        campaign, domain = self._book.campaign, self._premises.mail_domain
-        deadlines = [
-            Deadline(
-                uid=f"{campaign.key}-{mark('code')}-{ob.deliverable}-{ob.occurrence}@{domain}",
-                due=ob.due,
-                summary=f"报送截止：{self._title(ob, campaign.deliverable(ob.deliverable))}",
-                description=f"{campaign.title}，{wording.due_text(ob.due, self._book.zone)}报送。",
-                sequence=moved.get(ob.id, 0),
-            )
-            for ob in obligations
-            if ob.due is not None
-        ]
-        return deadlines_ics(deadlines, name=campaign.title, stamp=self._act.as_of)
-
     def _answered(self, message: Waiting) -> str:
         """Return the Message-ID of the mail that a message answers, if it answers one."""
         number = message.detail.get("answers", message.occasion.removeprefix("intake:"))
@@ -370,31 +278,6 @@ class Composer:
         intake = self._session.get(IntakeRow, int(number))
         found = intake.message_id if intake is not None else ""
         return found if MESSAGE_ID.fullmatch(found) else ""
-
-
-_TEMPLATES: dict[tuple[str, str], FormTemplate] = {}
-
-
-def _template(digest: str, key: str, book: Rulebook) -> FormTemplate:
-    """Return the empty form of a deliverable, built once a process."""
-    if (digest, key) not in _TEMPLATES:
-        deliverable = book.campaign.deliverable(key)
-        form = book.campaign.form_of(deliverable)
-        if form is None:
-            raise ValueError(f"deliverable {key} has no form")
-        due = [book.due(o) for o in book.occurrences[key]]
-        _TEMPLATES[digest, key] = FormTemplate(
-            form,
-            campaign_title=book.campaign.title,
-            campaign_key=book.campaign.key,
-            deadline_text=wording.due_text(due[0], book.zone) if len(due) == 1 else "",
-        )
-    return _TEMPLATES[digest, key]
-
-
-def empty_form(digest: str, key: str, book: Rulebook) -> FormTemplate:
-    """Return the empty form of a deliverable, the same that was sent with the launch."""
-    return _template(digest, key, book)
 
 
 def campaign_lines(campaign: Campaign) -> CampaignLines:

@@ -27,12 +27,14 @@ from ledger.facts import Party, contacts_by_party, load_obligations, party_names
 from ledger.review import sources_of
 from ledger.tables import CampaignState, FigureRow, FileRow, FindingRow, PartyKind, SubmissionRow
 from office import wording
-from office.composing import XLSX, campaign_lines, contact_text
+from office.composing import campaign_lines, contact_text
+from office.enclosures import XLSX
 from office.paper import originals_at, tracks_text
 from office.pausing import close_at_the_end
 from office.planning import Planned, plan_summary
 from office.premises import Premises
 from office.rulebook import Rulebook, open_book
+from rules.deadlines import ONCE
 from rules.forms import FindingCode, Severity, constraints_at
 from rules.notices import Skip
 from rules.obligations import (
@@ -172,7 +174,7 @@ def _state(
         code=party.code,
         unit=party.name,
         category=party.category,
-        occurrence="" if ob.occurrence == "once" or ob.voluntary else ob.occurrence,
+        occurrence="" if ob.occurrence == ONCE or ob.voluntary else ob.occurrence,
         due=wording.due_text(ob.due, book.zone),
         state=wording.STANDING[standing(ob)] + (f"（{wording.NIL}）" if counts and counts.file is None else ""),
         received=wording.moment_text(counts.version.received_at, book.zone) if counts else "",
@@ -262,7 +264,7 @@ def _sourced_figures(
                 code=party.code,
                 unit=party.name,
                 category=party.category,
-                occurrence="" if occurrence == "once" else occurrence,
+                occurrence="" if occurrence == ONCE else occurrence,
                 form=titles[counts.obligation.deliverable],
                 row=row,
                 column=column,

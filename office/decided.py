@@ -14,6 +14,7 @@ from office.answers import answer_of, answer_of_submission
 from office.letters import Answer, DecisionLines, NamedContact
 from office.premises import Premises
 from office.rulebook import Rulebook
+from rules.obligations import titled
 
 PREFIX = "decision:"
 
@@ -106,7 +107,7 @@ def _title(session: Session, obligation: ObligationRow | None) -> str:
     if obligation is None:
         return ""
     title = session.get_one(DeliverableRow, obligation.deliverable_id).title
-    return title if obligation.occurrence == "once" else f"{title}（{obligation.occurrence}）"
+    return titled(title, obligation.occurrence)
 
 
 def _asked(request: RequestRow | None) -> str:

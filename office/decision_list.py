@@ -10,6 +10,7 @@ from ledger.decisions import UNDONE, root_of, undone_numbers
 from ledger.tables import ChangeRow, DecisionRow, DeliverableRow, ObligationRow, PartyRow
 from office import wording
 from office.mailbook import local, one_line
+from rules.obligations import titled
 
 Line = tuple[str, ...]
 
@@ -53,5 +54,5 @@ def _about(session: Session, decision: DecisionRow) -> str:
         what = str(decision.after.get("deliverable") or decision.after.get("subject") or "")
     else:
         title = session.get_one(DeliverableRow, obligation.deliverable_id).title
-        what = title if obligation.occurrence == "once" else f"{title}（{obligation.occurrence}）"
+        what = titled(title, obligation.occurrence)
     return "　".join(part for part in (whom, what) if part)

@@ -27,6 +27,7 @@ from office.stops import stops_in_words
 from office.told import Told, mails_about, rung_text
 from office.units import find_obligation, find_unit
 from office.worklists import wish_of
+from rules.deadlines import ONCE
 from rules.delivery import choose_contact, in_window
 from rules.foresight import Coming, Unwritten, coming, unwritten
 from rules.notices import said_index
@@ -137,7 +138,7 @@ def explain(
 
 def _what(s: Subject) -> Part:
     deliverable = s.book.campaign.deliverable(s.ob.deliverable)
-    series = "" if s.ob.occurrence == "once" or s.ob.voluntary else f"（{s.ob.occurrence}）"
+    series = "" if s.ob.occurrence == ONCE or s.ob.voluntary else f"（{s.ob.occurrence}）"
     label = f"{deliverable.label}　" if deliverable.label else ""
     on_time = {None: "", True: "，按时", False: "，迟报"}[is_on_time(s.ob)]
     late = wording.overdue_text(s.ob.due, s.as_of, s.book.zone) if is_owed(s.ob) else ""

@@ -29,6 +29,7 @@ from office import wording
 from office.premises import Premises
 from office.rulebook import rulebook_of
 from office.skeletons import LostBytesError
+from rules.obligations import titled
 
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")  # a relay's reply could else write to the terminal as it likes
 ALL_BUT_BREAKS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
@@ -261,7 +262,7 @@ def _items(session: Session, message: MessageRow, zone: ZoneInfo) -> list[ItemVi
     )
     return [
         ItemView(
-            title=title if occurrence == "once" else f"{title}（{occurrence}）",
+            title=titled(title, occurrence),
             unit=f"{owing.code} {owing.name}",
             rung=item.rung,
             due=wording.due_text(item.due_at, zone),

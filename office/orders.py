@@ -14,7 +14,7 @@ from ledger.tables import CampaignRow
 from office import wording
 from office.rulebook import Rulebook
 from office.told import Told, mails_about, rung_text
-from rules.obligations import Obligation, is_owed, standing
+from rules.obligations import Obligation, is_owed, standing, titled
 from rules.supervision import Grade, days_late, demanded_by, grade_of, worst
 from rules.timetable import Audience
 
@@ -117,7 +117,7 @@ def _owed(book: Rulebook, act: Act, ob: Obligation) -> OwedLine:
     assert ob.due is not None  # noqa: S101  for the type checker: what has no date has no colour
     return OwedLine(
         label=deliverable.label,
-        title=deliverable.title if ob.occurrence == "once" else f"{deliverable.title}（{ob.occurrence}）",
+        title=titled(deliverable.title, ob.occurrence),
         due=wording.due_text(ob.due, book.zone),
         state=wording.STANDING[standing(ob)],
         days_late=days_late(ob.due, act.as_of, book.hours),

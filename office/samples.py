@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from office import wording
-from office.composing import WHY, campaign_lines, contact_lines, tally_row
+from office.composing import campaign_lines, contact_lines, tally_row
 from office.letters import (
     Alert,
     Answer,
@@ -21,7 +21,7 @@ from office.letters import (
 from office.rulebook import Rulebook
 from rules.rates import Totals
 
-NOTICES = tuple(WHY)
+NOTICES = tuple(wording.WHY)
 DECIDED = ("granted", "refused", "contact_changed", "answer", "decided", "correction", "announcement")
 PAPERS = {"supervision_order": "督办〔2020〕第1号", "circulation": "通报〔2020〕第1号"}
 TROUBLE = "；".join(
@@ -57,7 +57,7 @@ def sample_context(book: Rulebook, notice: str, reply_address: str, at: datetime
         party=PartyLines(name="某某街道办事处", code="SAMPLE"),
         token_shown="P3F-ABCDEFGHIJ",  # noqa: S106  a number on a sample
         reply_address=reply_address,
-        why=WHY[notice],
+        why=wording.WHY[notice],
         date_text=wording.moment_text(at, zone),
         link=link,
         acknowledge=(f"{link}/a/1",) if link else (),

@@ -30,7 +30,7 @@ from office.premises import Premises
 from office.requests import requests_of
 from office.rulebook import Rulebook, rulebook_of
 from office.unit_own import NotYoursError
-from rules.obligations import Obligation, SubmissionState, counting_version, is_owed, standing
+from rules.obligations import Obligation, SubmissionState, counting_version, is_owed, standing, titled
 
 WEIGHT = {"must": 0, "query": 1, "info": 2}
 
@@ -209,7 +209,7 @@ def _affair(
     return AffairView(
         obligation_id=ob.id,
         key=deliverable.key,
-        title=deliverable.title if ob.occurrence == "once" else f"{deliverable.title}（{ob.occurrence}）",
+        title=titled(deliverable.title, ob.occurrence),
         label=deliverable.label,
         kind=deliverable.kind,
         due_text=wording.due_text(ob.due, book.zone),

@@ -23,7 +23,7 @@ from ledger.submissions import keepable
 from ledger.tables import CampaignRow, DraftRow, FileRow, ObligationRow, PartyRow, SubmissionRow
 from mail.tokens import sign
 from office.answers import finding_lines
-from office.composing import empty_form
+from office.enclosures import empty_form
 from office.letters import FindingLine
 from office.premises import Premises
 from office.rulebook import Rulebook, rulebook_of

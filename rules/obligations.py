@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from rules.deadlines import is_overdue
+from rules.deadlines import ONCE, is_overdue
 
 
 class SubmissionState(StrEnum):
@@ -78,6 +78,11 @@ class Obligation(NamedTuple):
     def judged_by(self) -> datetime | None:
         """The due instant by which lateness is judged: a return asks again, and makes nobody punctual."""
         return self.first_due or self.due
+
+
+def titled(title: str, occurrence: str) -> str:
+    """Return how a deliverable is named where one of its occurrences is meant: of a series with the occurrence."""
+    return title if occurrence == ONCE else f"{title}（{occurrence}）"
 
 
 def counting_version(versions: Iterable[Version]) -> Version | None:

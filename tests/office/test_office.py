@@ -114,10 +114,10 @@ class Desk:
             return {o.deliverable: standing(o) for o in load_obligations(session, 1, party_ids=[self.party(code)])}
 
     def form_of(self, code: str, name: str, manner: Manner = Manner.RIGHT, seed: int = 1) -> bytes:
-        from office.composing import _template  # noqa: PLC0415
+        from office.enclosures import empty_form  # noqa: PLC0415
 
         token = sign("p", self.party(code), SECRET)
-        empty = _template(self.book.campaign.digest(), name, self.book).fill(unit_name=code, token=token)
+        empty = empty_form(self.book.campaign.digest(), name, self.book).fill(unit_name=code, token=token)
         return fill_form(empty, random.Random(seed), manner)
 
 

@@ -10,7 +10,7 @@ from ledger.acts import Act
 from ledger.tables import DraftRow, FigureRow, FileRow, MessageRow, RequestRow, SubmissionRow
 from office import wording
 from office.board import board, cell_text
-from office.composing import empty_form
+from office.enclosures import empty_form
 from office.review import return_to_unit
 from rehearsal.clerk import Manner, fill_form
 from tests.portal.conftest import KEY, Clerk, Office, local

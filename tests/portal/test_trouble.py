@@ -18,7 +18,7 @@ from documents.sandbox import SANDBOX
 from ledger.engine import Ledger
 from ledger.files import FileStore
 from ledger.tables import AuditRow, DraftRow, FileRow, IntakeRow, MessageRow, ObligationRow, SubmissionRow
-from office.composing import empty_form
+from office.enclosures import empty_form
 from portal.limits import Rate
 from portal.rules import PortalRules
 from tests.portal.conftest import URL, Clerk, Office, clerk_of
