@@ -91,7 +91,7 @@ def remove_unit(unit: str, *, grounds: str, campaign: str | None = None) -> None
     house = premises()
     with house.ledger.writing() as session:
         made = decide(session, house, act(), find_unit(session, unit, campaign), grounds)
-    say(f"decision {made.id}: {unit} has left; `muster come-back {unit}` or `muster undo {made.id}`")
+    say(f"decision {made.id}: {unit} has left, and is told; `muster come-back {unit}` or `muster undo {made.id}`")
 
 
 def come_back(unit: str, *, grounds: str, campaign: str | None = None) -> None:
@@ -354,12 +354,15 @@ def undo(decision: int, *, grounds: str) -> None:
         grounds: why; kept in the audit trail, and read by the units that are told.
 
     """
+    from office.telling import told_by  # noqa: PLC0415
     from office.undoing import undo as take_back  # noqa: PLC0415
 
     house = premises()
     with house.ledger.writing() as session:
         made = take_back(session, house, act(), decision, grounds)
-    say(f"decision {decision} is taken back by decision {made.id}")
+        told = len(told_by(session, made))
+    whom = f"{told} units are told" if told else "nobody is told"
+    say(f"decision {decision} is taken back by decision {made.id}: what it changed is as before; {whom}")
 
 
 def _each(names: str) -> list[str]:

@@ -58,6 +58,8 @@ def draft_orders(campaign: str, *, as_of: str | None = None) -> None:
         f"{len(done.drafted)} orders drafted, {done.dropped} drafts dropped as nothing is left to demand, "
         f"{done.said} units passed over that have the same order already"
     )
+    if done.wrote:
+        say(f"see the staff queue first, mails of these units wait in it: {', '.join(done.wrote)}", style="yellow")
     if done.drafted:
         say(f"they lie in {house.reports / campaign / 'papers'}; `muster papers {campaign}` lists them")
 

@@ -16,6 +16,7 @@ from ledger.acts import Act
 from ledger.campaigns import Change, record_decision, written
 from ledger.errors import UnknownDecision
 from ledger.outbox import Item, drop_items, retire
+from ledger.replay import EXTENDED
 from ledger.tables import (
     CampaignRow,
     CampaignState,
@@ -33,7 +34,7 @@ from ledger.tables import (
 )
 from ledger.tables.base import table_of
 
-UNDONE, EXTENDED = "undone", "extended"
+UNDONE = "undone"
 OF_OBLIGATION = frozenset({Changed.DUE, Changed.CHASE_FROM, Changed.EXEMPT, Changed.ORIGINAL})
 OF_PARTY = frozenset({Changed.LEFT, Changed.SUPERIOR})
 WITHDRAWN = "a decision has overtaken it"

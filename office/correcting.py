@@ -87,10 +87,11 @@ def correct(
         },
         changes=changes,
     )
+    told_all = bool(correction.said.strip() or attachments)  # of a deadline alone only those hear whose it was
     files = [{"name": a.file_name, "media_type": a.media_type, "sha256": a.sha256} for a in attachments]
     tell(
         session, premises, act, NOTICE, decision, moved,
-        parties=[unit.id for unit in units], detail={"attachments": files} if files else None,
+        parties=[unit.id for unit in units if told_all], detail={"attachments": files} if files else None,
     )  # fmt: skip
     return decision
 

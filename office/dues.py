@@ -22,6 +22,12 @@ def new_due(book: Rulebook, act: Act, stated: date | datetime) -> datetime:
     else:
         deadline = StatedDeadline(day=stated)
     closes = book.campaign.closes_on
+    if book.close_at <= act.as_of:
+        raise NotPossible(
+            "bad_due",
+            f"the campaign closed on {closes}; first `muster reopen-campaign {book.campaign.key} --until DAY`",
+            closes=f"{closes.month}月{closes.day}日",
+        )
     # A day beyond the close comes first: of the calendar's last day there is no next midnight.
     due = due_instant(deadline, book.zone) if deadline.day <= closes else None
     if due is None or due <= act.as_of:

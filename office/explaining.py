@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from ledger.decisions import changes_of
+from ledger.acts import Act
+from ledger.decisions import changes_of, undone_numbers
 from ledger.facts import contacts_by_party, load_obligations, load_said, party_names
 from ledger.review import files_of, versions_of
 from ledger.tables import (
@@ -21,51 +22,20 @@ from ledger.tables import (
     RequestRow,
 )
 from office import wording
+from office.incoming import number_of, waiting_of
 from office.premises import Premises
 from office.rulebook import Rulebook, rulebook_of
 from office.stops import stops_in_words
 from office.told import Told, mails_about, rung_text
 from office.units import find_obligation, find_unit
+from office.waiting import why_waiting
 from office.worklists import wish_of
 from rules.deadlines import ONCE
-from rules.delivery import choose_contact, in_window
+from rules.delivery import Unsent, choose_contact
 from rules.foresight import Coming, Unwritten, coming, unwritten
 from rules.notices import said_index
 from rules.obligations import Obligation, is_on_time, is_owed, standing
 from rules.timetable import Audience
-
-DECISION = {
-    "extended": "同意延期",
-    "returned": "退回更正",
-    "accepted": "审核通过",
-    "submitted": "重新待审",
-    "reopened": "撤回审核结论",
-    "request_refused": "不同意申请",
-    "exempted": "免报",
-    "supervised": "批准发出督办单",
-    "contact_changed": "变更联系人",
-    "contact_kept": "联系人不变",
-}
-AUDIENCE = {"department": "行业主管部门", "campaign": "全体单位"}
-# Why a mail did not leave, by how the record of it begins; what is not known is quoted.
-ENDED = {
-    "the due instant was moved": "截止时间已变更",
-    "a decision has overtaken it": "已有新的处理决定",
-    "the judgement was taken back": "审核结论已撤回",
-    "nothing_left": wording.UNSENT["nothing_left"],
-    "paused": wording.UNSENT["paused"],
-    "expired": wording.UNSENT["expired"],
-    "no_contact": wording.UNSENT["no_contact"],
-}
-STATE = {
-    "planned": "待发",
-    "claimed": "正在发出",
-    "deferred": "对方要求稍后再发",
-    "superseded": "没有发出：所列事项已无须再提",
-    "expired": "没有发出：已过时效",
-    "held": "没有发出：发信已暂停",
-    "refused": "没有送到：对方拒收或没有可用地址",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +163,10 @@ def _handed_in(s: Subject) -> Part:
         channel = wording.CHANNEL.get(row.channel, row.channel)
         state = wording.STANDING[version.state.value]
         lines.append(f"第{row.version}次：{s.at(row.received_at)}收到（{channel}{by}），{files}，{state}")
+    lines += [
+        f"{s.at(row.received_at)}收到来件{number_of(row)}，未能登记为任何材料（{wording.MAIL_KIND[row.kind]}），等待办公室处理"
+        for row in waiting_of(s.session, s.party.id, known_at=s.known_at)
+    ]
     return Part(heading="报送情况", lines=tuple(lines) or ("还没有收到任何报送件。",))
 
 
@@ -229,24 +203,18 @@ def _fate(s: Subject, mail: Told) -> str:
         return f"是否送达不明，待人工确认（muster settle {mail.message_id}）{to}"
     if mail.state == "planned":
         return f"待发：{_waiting(s, mail)}"
-    said = next((text for start, text in ENDED.items() if mail.reason.startswith(start)), "")
+    said = next((text for start, text in wording.ENDED.items() if mail.reason.startswith(start)), "")
     why = f"（{said or f'记录：{mail.reason}'}）" if mail.reason else ""
-    return STATE.get(mail.state, mail.state) + why + to
+    return wording.FATE.get(mail.state, mail.state) + why + to
 
 
 def _waiting(s: Subject, mail: Told) -> str:
-    """Say what holds a mail that waits: a stop, no contact, the fence, the window, the cap."""
-    contacts = contacts_by_party(s.session, [mail.party_id])[mail.party_id]
-    stops = stops_in_words(s.session, s.premises, s.row.key)
-    if stops:
-        return "；".join(stops)
-    if choose_contact(contacts, mail.notice) is None:
-        return wording.UNSENT["no_contact"]
-    if not s.row.live and not s.premises.rehearsal:
-        return wording.UNSENT["fenced"]
-    if not in_window(s.as_of, s.book.campaign.sending.window, s.book.zone):
-        return wording.UNSENT["outside_window"]
-    return "下一轮发信时发出；如该地址今日已达上限，则明日发出"
+    """Say what holds a mail that waits, as the gate says it."""
+    act = Act.now("rule:explain", s.as_of)
+    why, _ = why_waiting(s.session, s.premises, act, [mail.message_id]).get(mail.message_id, (None, ""))
+    if why is Unsent.HELD:
+        return "；".join(stops_in_words(s.session, s.premises, s.row.key)) or wording.UNSENT[why]
+    return "下一轮发信时发出" if why is None else wording.UNSENT[why]
 
 
 def _unwritten(s: Subject, silent: Unwritten) -> str:
@@ -285,7 +253,7 @@ def _decisions(s: Subject) -> list[DecisionRow]:
 
 
 def _decided(decision: DecisionRow) -> str:
-    what = DECISION.get(decision.kind) or wording.DECISION.get(decision.kind, decision.kind)
+    what = wording.DECISION.get(decision.kind, decision.kind)
     return f"{_who(decision.actor)}{what}" + ("（撤销此前的决定）" if decision.reverses else "")
 
 
@@ -297,7 +265,15 @@ def _who(actor: str) -> str:
 
 def _desk(s: Subject) -> Part:
     """Say what the unit asked for, what was decided, and what was said by telephone."""
-    lines = [(d.as_of, f"{s.at(d.as_of)}　决定{d.id}：{_decided(d)}，理由：{d.grounds}") for d in _decisions(s)]
+    undone = undone_numbers(s.session, s.row.id) if not s.replay else {}
+    lines = [
+        (
+            d.as_of,
+            f"{s.at(d.as_of)}　决定{d.id}：{_decided(d)}，理由：{d.grounds}"
+            + (f"（已由决定{undone[d.id]}收回）" if d.id in undone else ""),
+        )
+        for d in _decisions(s)
+    ]
     lines += [(r.asked_at, _request(s, r)) for r in _requests(s)]
     lines += [(c.called_at, f"{s.at(c.called_at)}　电话，{_who(c.actor)}：{c.said}") for c in _calls(s)]
     return Part(heading="申请、决定和电话", lines=tuple(line for _, line in sorted(lines, key=lambda p: p[0])))
@@ -374,7 +350,7 @@ def _to(s: Subject, one: Coming) -> str:
         return (
             wording.SKIP["nobody_above"]
             if one.audience is Audience.SUPERIOR
-            else f"致{AUDIENCE.get(one.audience.value, one.audience.value)}"
+            else f"致{wording.AUDIENCE.get(one.audience.value, one.audience.value)}"
         )
     name = "" if one.audience is Audience.UNIT else parties[ids[0]].name
     contact = choose_contact(contacts_by_party(s.session, ids)[ids[0]], one.notice)

@@ -7,8 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger.acts import Act
-from ledger.decisions import EXTENDED, decide, due_changes, iso
+from ledger.decisions import decide, due_changes, iso
 from ledger.facts import load_obligations
+from ledger.replay import EXTENDED
 from ledger.requests import EXTENSION
 from ledger.tables import DecisionRow, ObligationRow, RequestRow
 from office.choosing import one_occurrence, owed_of, units_named

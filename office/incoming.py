@@ -1,12 +1,14 @@
 """Incoming mails as staff look at them: who wrote what and when, and why it waits for a person."""
 
 import re
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger.errors import UnknownMessage
-from ledger.tables import IntakeRow, PartyRow
+from ledger.tables import IntakeRow, IntakeState, PartyRow
 from office.mailbook import Bytes, bytes_as_shown, local, one_line
 from office.premises import Premises
 
@@ -57,3 +59,11 @@ def bytes_of_incoming(premises: Premises, row: IntakeRow) -> Bytes:
 
     """
     return bytes_as_shown((premises.files.get(row.raw_sha256),), row.raw_sha256)
+
+
+def waiting_of(session: Session, party_id: int, *, known_at: datetime | None = None) -> list[IntakeRow]:
+    """Return the mails of a unit that wait for a person, the oldest first."""
+    query = select(IntakeRow).where(IntakeRow.party_id == party_id, IntakeRow.state == IntakeState.QUEUED)
+    if known_at is not None:
+        query = query.where(IntakeRow.received_at <= known_at)
+    return list(session.scalars(query.order_by(IntakeRow.received_at)))

@@ -1,6 +1,6 @@
 """Papers: drafted from the ledger at a moment, listed, and sent out only when approved, with what then holds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,10 @@ from ledger import papers as ledger
 from ledger.acts import Act
 from ledger.campaigns import record_decision
 from ledger.outbox import NewMessage, plan_messages
-from ledger.tables import CampaignRow, DecisionRow, PaperKind, PaperRow, PaperState, PartyRow
+from ledger.tables import GONE, CampaignRow, DecisionRow, MessageRow, PaperKind, PaperRow, PaperState, PartyRow
 from office.circulating import circulation_at, circulation_document
 from office.consolidation import DOCX
+from office.incoming import number_of, waiting_of
 from office.mailbook import DASH, local
 from office.orders import GRADE, Order, order_document, orders_due
 from office.premises import Premises
@@ -27,6 +28,7 @@ ORDERED, CIRCULATED = "supervised", "circulated"  # the decisions by which paper
 NOTHING_LEFT = "nothing is left to be demanded"
 DRAFT_PREFIX = "草稿-"
 KIND = {"order": "督办单", "circulation": "通报"}
+UNSENT = "已批准，未发出"  # and may be drafted again
 STATE = {"draft": "待批准", "approved": "已批准", "dropped": "已作废"}
 
 
@@ -37,6 +39,7 @@ class Drafted:
     drafted: tuple[int, ...] = ()
     dropped: int = 0
     said: int = 0  # units with an approved order over the very same
+    wrote: tuple[str, ...] = ()  # units ordered of which a mail waits in the staff queue: look there first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,8 @@ def write_ahead(session: Session, act: Act, campaign: str) -> Ahead:
 def _fresh(session: Session, row: CampaignRow, book: Rulebook, act: Act) -> tuple[list[Order], int]:
     """Return the orders that were not given before, and how many were."""
     approved = ledger.papers_of(session, row.id, kind=PaperKind.ORDER, state=PaperState.APPROVED)
-    known = {(paper.party_id, _key(paper.facts)) for paper in approved}
+    unsent = withdrawn(session, approved)
+    known = {(paper.party_id, _key(paper.facts)) for paper in approved if paper.id not in unsent}
     due = orders_due(session, row, book, act)
     fresh = [order for order in due if (order.unit.id, _key(order.facts)) not in known]
     return fresh, len(due) - len(fresh)
@@ -95,7 +99,20 @@ def draft_orders(
         )
         for order in fresh
     )  # fmt: skip
-    return Drafted(drafted=ids, dropped=len(gone), said=said)
+    wrote = tuple(
+        f"{order.unit.code} ({', '.join(number_of(mail) for mail in mails)})"
+        for order in fresh
+        if (mails := waiting_of(session, order.unit.id))
+    )
+    return Drafted(drafted=ids, dropped=len(gone), said=said, wrote=wrote)
+
+
+def withdrawn(session: Session, papers: Sequence[PaperRow]) -> frozenset[int]:
+    """Return the approved papers of which nothing was sent: a decision, or the unit's report, came before."""
+    occasions = {f"decision:{paper.decision_id}": paper.id for paper in papers if paper.decision_id is not None}
+    query = select(MessageRow.occasion, MessageRow.state).where(MessageRow.occasion.in_(occasions))
+    live = {occasions[occasion] for occasion, state in session.execute(query) if state not in GONE}
+    return frozenset(occasions.values()) - live
 
 
 def _key(facts: Mapping[str, Any]) -> str:
@@ -296,7 +313,9 @@ def list_papers(session: Session, campaign: str | None = None) -> list[PaperLine
     """Return the papers of a campaign, or of all, the oldest first."""
     only = open_book(session, campaign)[0].id if campaign is not None else None
     lines = []
-    for paper in ledger.papers_of(session, only):
+    papers = ledger.papers_of(session, only)
+    unsent = withdrawn(session, papers)
+    for paper in papers:
         row = session.get_one(CampaignRow, paper.campaign_id)
         party = session.get(PartyRow, paper.party_id) if paper.party_id is not None else None
         lines.append(
@@ -304,7 +323,7 @@ def list_papers(session: Session, campaign: str | None = None) -> list[PaperLine
                 id=paper.id,
                 campaign=row.key,
                 kind=KIND[paper.kind],
-                state=STATE[paper.state],
+                state=UNSENT if paper.id in unsent else STATE[paper.state],
                 grade=GRADE.get(paper.grade, DASH),
                 number=paper.number_text or DASH,
                 party=f"{party.code} {party.name}" if party else "全体单位",

@@ -13,8 +13,8 @@ from definition.models import Review
 from ledger import review as ledger
 from ledger.acts import Act
 from ledger.campaigns import record_decision
-from ledger.facts import REOPENED, RETURNED_BY_STAFF
 from ledger.outbox import NewMessage, plan_messages
+from ledger.replay import REOPENED, RETURNED_BY_STAFF
 from ledger.tables import (
     AnswerRow,
     CampaignRow,

@@ -8,28 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger.tables import ItemRow, MessageRow, MessageState
+from office import wording
 
 LEFT = (MessageState.SENT, MessageState.AMBIGUOUS, MessageState.BOUNCED)
-RUNG = {
-    "launch": "下发通知",
-    "before": "截止前{n}天提醒",
-    "before_working": "截止前{n}个工作日提醒",
-    "on": "截止当日提醒",
-    "after": "逾期第{n}个工作日提醒",
-    "escalate": "第{n}级催办",
-}
-TO_RESPONSIBLE = "（负责人）"
-NOTICE = {
-    "launch": "下发通知",
-    "reminder": "提醒",
-    "escalation": "催办",
-    "escalation_digest": "列入催办清单",
-    "receipt": "收件回执",
-    "returned": "退回或核实",
-    "granted": "申请已同意",
-    "refused": "申请未同意",
-    "supervision_order": "发出督办单",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +70,7 @@ def mails_about(session: Session, obligation_ids: Collection[int], *, known_at: 
 def rung_text(rung: str, notice: str) -> str:
     """Return a rung as staff call it; of other mails, what they are."""
     kind, *parts = rung.split(":")
-    if kind == "decision" or kind not in RUNG:
-        return NOTICE.get(notice, notice)
-    said = RUNG[kind].format(n=parts[0] if parts else "")
-    return said + (TO_RESPONSIBLE if parts[-1:] == ["responsible"] else "")
+    if kind == "decision" or kind not in wording.RUNG:
+        return wording.NOTICE.get(notice, notice)
+    said = wording.RUNG[kind].format(n=parts[0] if parts else "")
+    return said + (wording.TO_RESPONSIBLE if parts[-1:] == ["responsible"] else "")

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 from ledger.acts import Act
 from ledger.campaigns import Change
 from ledger.decisions import (
-    EXTENDED,
     UNDONE,
     changes_of,
     decide,
@@ -20,7 +19,7 @@ from ledger.decisions import (
     undone_numbers,
     withdraw_occasion,
 )
-from ledger.facts import RETURNED_BY_STAFF
+from ledger.replay import EXTENDED, RETURNED_BY_STAFF
 from ledger.requests import REFUSED
 from ledger.tables import Changed, DecisionRow, ObligationRow, PartyRow, RequestRow
 from office.contact_changes import CHANGED, Named, change_contact

@@ -8,7 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from definition.models import Deliverable, DeliverableKind
-from ledger.facts import RETURNED_BY_STAFF, load_obligations
+from ledger.facts import load_obligations
+from ledger.replay import RETURNED_BY_STAFF
 from ledger.tables import (
     AnswerRow,
     CampaignRow,

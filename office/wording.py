@@ -69,6 +69,17 @@ WHY = {
     "summary": "您收到本邮件，是因为贵办公室牵头本次活动。",
     "closing": "您收到本邮件，是因为贵单位在本次活动的报送单位名单中。",
 }
+# A rung as staff call it.
+RUNG = {
+    "launch": "下发通知",
+    "before": "截止前{n}天提醒",
+    "before_working": "截止前{n}个工作日提醒",
+    "on": "截止当日提醒",
+    "after": "逾期第{n}个工作日提醒",
+    "escalate": "第{n}级催办",
+}
+TO_RESPONSIBLE = "（负责人）"
+AUDIENCE = {"department": "行业主管部门", "campaign": "全体单位"}
 STEP = {
     "launch": "下发通知",
     "collect": "收件",
@@ -184,6 +195,22 @@ AGE = {
     "old": "◆◆已等{days}个工作日（超过3个）",
 }
 ANSWERED = "对方邮件服务器的答复：“{said}”"
+# Why a mail did not leave, by how the record of it begins; what is not known is quoted.
+ENDED = {
+    "the due instant was moved": "截止时间已变更",
+    "a decision has overtaken it": "已有新的处理决定",
+    "the judgement was taken back": "审核结论已撤回",
+    **{key: UNSENT[key] for key in ("nothing_left", "paused", "expired", "no_contact")},
+}
+FATE = {
+    "planned": "待发",
+    "claimed": "正在发出",
+    "deferred": "对方要求稍后再发",
+    "superseded": "没有发出：所列事项已无须再提",
+    "expired": "没有发出：已过时效",
+    "held": "没有发出：发信已暂停",
+    "refused": "没有送到：对方拒收或没有可用地址",
+}
 # Why an address fails, by how the record of it begins. What a mail server said is quoted, our own words are not.
 CAUSE = {
     "refused": "对方邮件服务器拒收，答复：“{said}”",
@@ -256,6 +283,11 @@ DECISION = {
     "links_revoked": "链接作废",
     "go_live": "放行",
     "answered": "答复来信",
+    "supervised": "批准督办单",
+    "circulated": "批准通报",
+    "mail_assigned": "来信归入单位",
+    "mail_answered": "答复来信",
+    "mail_dismissed": "来信不再处理",
 }
 # What a unit is told of a decision, by its kind: the headline, and the sentence before what it is about.
 DECIDED = {

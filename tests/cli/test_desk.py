@@ -116,7 +116,7 @@ def test_a_version_reviewed_by_staff_waits_and_is_accepted_returned_and_reopened
     assert door("reopen", "1", "--grounds", "点错了")[0] == 0
     assert desk.standings(UNIT)["scheme"] is Standing.SUBMITTED
     assert "'soon' is no deadline" in door("return", "1", "缺少附表", "--due", "soon")[2]
-    assert "lies after the campaign's close" in door("return", "1", "缺少附表", "--due", "2020-07-11")[2]
+    assert "the campaign closed on 2020-07-10; first" in door("return", "1", "缺少附表", "--due", "2020-07-11")[2]
     assert "say on what grounds it is returned" in door("return", "1")[2]
     assert desk.standings(UNIT)["scheme"] is Standing.SUBMITTED
     assert "there is no submission 99" in door("accept", "99", *WHY)[2]

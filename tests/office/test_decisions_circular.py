@@ -19,6 +19,7 @@ from office.amending import amend, compare
 from office.announcing import Announcement, announce, preview
 from office.correcting import Correction, correct
 from office.destination import IncomingFile
+from office.exempting import exempt
 from office.mailbook import Bytes, bytes_of
 from office.planning import decide
 from office.refusals import NotPossible
@@ -243,3 +244,12 @@ def _names(raw: bytes) -> set[str]:
     calendar = icalendar.Calendar.from_ical(parts["报送截止时间.ics"])
     assert calendar.walk("VEVENT")
     return {str(name) for name in parts}
+
+
+def test_of_a_deadline_corrected_without_a_word_only_those_hear_who_have_it(desk: Desk) -> None:
+    with desk.house.ledger.writing() as session:
+        exempt(session, desk.house, staff(local(5, 29)), KEY, "plan", to=["BH001"], grounds="已合并")
+    corrected(desk, Correction(deliverable="plan", until=date(2020, 6, 8)), "all")
+    with desk.house.ledger.reading() as session:
+        told = session.scalars(select(MessageRow.party_id).where(MessageRow.notice == "correction")).all()
+    assert set(told) == {desk.party("BH025"), desk.party("BH036")}

@@ -69,7 +69,7 @@ def test_a_returned_version_reads_when_it_is_owed_again_and_that_lateness_stays(
     for said in (
         "退回待补正",
         "第1次：5月30日 09:00收到（邮件），表.xlsx，退回待补正",
-        "办公室（chen）退回更正，截止时间改为6月4日（星期四）24时前",
+        "办公室（chen）退回，截止时间改为6月4日（星期四）24时前",
         "缺责任人",
         "退回不改变是否按时：仍以退回前的5月31日（星期日）24时前为准。",
         "6月4日 09:00　截止当日提醒",
@@ -94,7 +94,7 @@ def test_an_extended_unit_reads_who_moved_the_date_and_what_fell_with_it(desk: D
     text = told(desk, local(5, 30, 10))
     for said in (
         "通知要求5月31日（星期日）24时前报送",
-        "办公室（chen）同意延期，截止时间改为6月4日（星期四）24时前，理由：情况属实",
+        "办公室（chen）延期，截止时间改为6月4日（星期四）24时前，理由：情况属实",
         "截止当日提醒（按当时的截止时间5月31日（星期日）24时前）",
         "发出前已去掉此项",
         f"申请{request}：申请延期至2020-06-04，理由：负责同志出差；已由决定1答复",
@@ -130,3 +130,10 @@ def test_what_was_not_owed_yet_cannot_be_explained(desk: Desk) -> None:
         told(desk, local(5, 27, 10), replay=True)
     with pytest.raises(ValueError, match="no deliverable '附件9'"):
         told(desk, local(6, 1), what="附件9")
+
+
+def test_a_mail_of_the_unit_that_could_not_be_taken_in_is_named(desk: Desk) -> None:
+    desk.receive(local(5, 30), UNIT, "活动计划表.xlsx", b"PK damaged")
+    text = told(desk, local(6, 2, 8))
+    assert "5月30日 09:00收到来件in-1，未能登记为任何材料（附件无法登记），等待办公室处理" in text
+    assert "还没有收到任何报送件" not in text

@@ -18,7 +18,9 @@ from ledger.errors import UnknownPaper
 from ledger.papers import find_paper, papers_of
 from ledger.tables import DecisionRow, MessageRow, PaperRow, PaperState
 from office.papers import Approved, Drafted, approve_paper, draft_circulation, draft_orders, drop_paper, list_papers
+from office.pausing import close
 from office.refusals import NotPossible
+from office.undoing import undo
 from office.units import find_unit
 from rules.timetable import StepKind
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
@@ -204,3 +206,23 @@ def _names(desk: Desk) -> dict[str, str]:
 def test_a_number_without_year_or_count_is_refused_when_the_campaign_is_read(form: str) -> None:
     with pytest.raises(ValueError, match="must hold"):
         Papers(order_number=form)
+
+
+def test_an_approved_order_that_never_left_says_so_and_can_be_drafted_again(desk: Desk) -> None:
+    at = local(6, 2, 10)
+    orders(desk, at)
+    paper = paper_of(desk, "BH001").id
+    assert approve(desk, paper, at).parties == 1
+    with desk.house.ledger.writing() as session:
+        closed = close(session, desk.house, staff(at), KEY, "提前办结")
+        undo(session, desk.house, staff(at), closed.id, "误办")
+    with desk.house.ledger.reading() as session:
+        states = {line.id: line.state for line in list_papers(session, KEY)}
+    assert states[paper] == "已批准，未发出"
+    assert len(orders(desk, at).drafted) == 3
+    assert paper_of(desk, "BH001").id != paper
+
+
+def test_whose_mail_waits_in_the_queue_is_named_with_the_drafts(desk: Desk) -> None:
+    desk.receive(local(5, 30), "BH001", "活动计划表.xlsx", b"PK damaged")
+    assert orders(desk, local(6, 2, 10)).wrote == ("BH001 (in-1)",)
