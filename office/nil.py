@@ -64,17 +64,7 @@ def hand_in_nil(  # noqa: PLR0913  a hand-in has that many sides
         NotPlacedError: a deliverable takes no nil return, or the unit has none of it open; then none is recorded.
 
     """
-    campaign = rulebook_of(session.get_one(CampaignRow, party.campaign_id)).campaign
-    named = [d for d in campaign.deliverables if d.key in deliverables]
-    mine = load_obligations(session, party.campaign_id, party_ids=[party.id])
-    targets = [
-        (d, _target(session, party, d, [o for o in mine if o.deliverable == d.key], obligation_id)) for d in named
-    ]
-    wanted = [
-        (d, id_)
-        for d, id_ in targets
-        if id_ is not None and not (obligation_id is None and intake is not None and _resent(session, party, d, intake))
-    ]
+    wanted = _wanted(session, party, deliverables, obligation_id, intake)
     if not wanted:
         return TakenIn()
     row = intake or note_arrival(
@@ -106,6 +96,24 @@ def hand_in_nil(  # noqa: PLR0913  a hand-in has that many sides
     if intake is None:
         settle_arrival(row, taken)
     return taken
+
+
+def _wanted(
+    session: Session, party: PartyRow, keys: Sequence[str], obligation_id: int | None, intake: IntakeRow | None
+) -> list[tuple[Deliverable, int]]:
+    """Return the deliverables that a nil return is for, each with its obligation; none that was said before."""
+    campaign = rulebook_of(session.get_one(CampaignRow, party.campaign_id)).campaign
+    named = [d for d in campaign.deliverables if d.key in keys]
+    mine = load_obligations(session, party.campaign_id, party_ids=[party.id])
+    targets = [
+        (d, _target(session, party, d, [o for o in mine if o.deliverable == d.key], obligation_id)) for d in named
+    ]
+    by_mail = obligation_id is None and intake is not None
+    return [
+        (d, id_)
+        for d, id_ in targets
+        if id_ is not None and not (by_mail and intake is not None and _resent(session, party, d, intake))
+    ]
 
 
 def nil_on_behalf(  # noqa: PLR0913  as above
