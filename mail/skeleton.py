@@ -7,47 +7,45 @@ differ; everything between the marks, and every attachment without marks, is tur
 import json
 import re
 from base64 import b64decode, b64encode
-from binascii import b2a_base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
 from hashlib import sha256
-from struct import Struct
 from typing import Any
-from urllib.parse import quote
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from rules.addresses import ADDRESS, ATOM
+from mail.encoding import (
+    BREAK,
+    CLOSE,
+    CRLF,
+    OPEN,
+    base64_lines,
+    body_text,
+    checked_message_id,
+    fault_of,
+    header_text,
+    html_text,
+    ics_line,
+    ics_text,
+    line_ended,
+    mailbox,
+    parameter,
+    plain_address,
+    unstructured,
+)
 
 VERSION = 1  # of the dump; raise it when the same dump would come out as other bytes
 INLINE_LIMIT = 1024  # octets; a longer constant content stands in the dump as its sha256
-LINE = 76  # RFC 2045 and RFC 2047
-WORD = 75  # RFC 2047: an encoded-word
-SEGMENT = 54  # of an RFC 2231 value, so that ` filename*10*=utf-8''` before it still fits the line
-ICS_LINE = 75  # octets, RFC 5545 3.1
-CONTINUES, LEAD = 0x80, 0xC0  # the bits of an octet that goes on with a UTF-8 character
 
-OPEN, CLOSE = "\ue000", "\ue001"
 NAME = r"[A-Za-z0-9_.-]+"
 MARK = re.compile(f"{OPEN}({NAME}){CLOSE}")
-NO_HEADER = re.compile(f"[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{OPEN}{CLOSE}]")
 NO_TEXT = re.compile(f"[\ud800-\udfff{OPEN}{CLOSE}]")
-LINE_BREAKS = "\0\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
-ATOMS = re.compile(rf"{ATOM}(?: {ATOM})*")
-ASCII = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")
 MEDIA_TYPE = re.compile(r"(?!multipart/|message/)[a-z0-9][a-z0-9.+_-]*/[a-z0-9][a-z0-9.+_-]*")
-PLAIN_NAME = re.compile(r"[A-Za-z0-9_.()+#@!~^-](?:[A-Za-z0-9 _.()+#@!~^-]{0,50}[A-Za-z0-9_.()+#@!~^-])?")
-BREAK = re.compile(r"\r\n?|\n")
 ICS_FOLD = re.compile(rb"\r?\n[ \t]")
-HTML_SPECIAL = re.compile(r"[&<>'\"\r\n]")
-ICS_CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
-ICS_SPECIAL = re.compile(r"\r\n|[\\;,\0-\x08\n-\x1f\x7f\x85\u2028\u2029]")
 
-CRLF = b"\r\n"
 BASE64 = b"Content-Transfer-Encoding: base64\r\n"
 SAME_FOR_ALL = (
     b"Auto-Submitted: auto-generated\r\n"
@@ -117,8 +115,8 @@ class Skeleton:
         """
         for name, written in (("subject", subject), ("text", text), ("html", html)):
             _refuse_broken_marks(name, written)
-        _header_text("subject", MARK.sub("", subject))
-        self._sender = f"From: {_mailbox('From', 'sender', sender_name, sender_address)}\r\n"
+        header_text("subject", MARK.sub("", subject))
+        self._sender = f"From: {mailbox('From', 'sender', sender_name, sender_address)}\r\n"
         self._subject = MARK.split(subject)
         files = [_File(enclosure) for enclosure in enclosures]
         self._kept = {file.digest: file.content for file in files if file.digest and file.content}
@@ -135,7 +133,9 @@ class Skeleton:
         )
         # Of the content, so that every process writes the same; "_" is in no base64 and no header begins with "--".
         boundary = sha256(self._dump).hexdigest()[:24]
-        self._plan = tuple(_plan(boundary, _Gapped(_body(text), _line_ended), _Gapped(_body(html), _html), files))
+        self._plan = tuple(
+            _plan(boundary, _Gapped(body_text(text), line_ended), _Gapped(body_text(html), html_text), files)
+        )
         self._own = sum(file.content is None for file in files)
         gapped = [piece for piece in self._plan if isinstance(piece, _Gapped)]
         self.marks = frozenset(self._subject[1::2]).union(*(piece.marks for piece in gapped))
@@ -152,7 +152,7 @@ class Skeleton:
             parts[1::2] = [values[name] for name in parts[1::2]]
         except KeyError as error:
             raise ValueError(f"the subject bears the mark {error}, and no value of that name was given") from error
-        return _header_text("subject", "".join(parts))
+        return header_text("subject", "".join(parts))
 
     def fill(self, fields: Fields) -> tuple[bytes, ...]:
         """Return one recipient's mail as it goes over the wire after DATA, in chunks; what all share is not copied.
@@ -169,9 +169,9 @@ class Skeleton:
                 if isinstance(piece, bytes):
                     chunks.append(piece)
                 else:
-                    chunks.append(_base64(next(own) if piece is None else piece.filled(fields.values)))
+                    chunks.append(base64_lines(next(own) if piece is None else piece.filled(fields.values)))
         except UnicodeEncodeError as error:
-            raise ValueError(f"a value carries {_fault(error.object[error.start])}: {error.object!r}") from error
+            raise ValueError(f"a value carries {fault_of(error.object[error.start])}: {error.object!r}") from error
         return tuple(chunks)
 
     def dump(self, put: Callable[[bytes], str]) -> bytes:
@@ -212,7 +212,7 @@ class Skeleton:
         together = "".join(values.values())
         if OPEN in together or CLOSE in together:
             name = next(n for n, value in values.items() if OPEN in value or CLOSE in value)
-            raise ValueError(f"the value of {name} carries {_fault(OPEN)}")
+            raise ValueError(f"the value of {name} carries {fault_of(OPEN)}")
         if len(fields.own) != self._own:
             raise ValueError(f"{self._own} contents of the recipient's own are asked for, {len(fields.own)} were given")
         if fields.date.tzinfo is None:
@@ -221,11 +221,11 @@ class Skeleton:
     def _head(self, fields: Fields) -> bytes:
         return (
             f"{self._sender}"
-            f"To: {_mailbox('To', 'to', fields.to_name, fields.to_address)}\r\n"
-            f"Reply-To: {_address('reply_to', fields.reply_to)}\r\n"
-            f"Subject: {_unstructured('Subject', self.subject(fields.values))}\r\n"
+            f"To: {mailbox('To', 'to', fields.to_name, fields.to_address)}\r\n"
+            f"Reply-To: {plain_address('reply_to', fields.reply_to)}\r\n"
+            f"Subject: {unstructured('Subject', self.subject(fields.values))}\r\n"
             f"Date: {_date(fields.date.isoformat(timespec='seconds'))}\r\n"
-            f"Message-ID: {_message_id('message_id', fields.message_id)}\r\n"
+            f"Message-ID: {checked_message_id('message_id', fields.message_id)}\r\n"
             f"{_thread(fields)}"
         ).encode("ascii")
 
@@ -287,20 +287,20 @@ class _Calendar(_Gapped):
     """An .ics with gaps. A mark may have been folded: the text comes unfolded, long lines are folded once filled in."""
 
     def __init__(self, text: str) -> None:
-        super().__init__("", _ics_text)
+        super().__init__("", ics_text)
         self._stretches: list[bytes | _Gapped] = []
         for line in (line for line in BREAK.split(text) if line):
             if MARK.search(line):
-                self._stretches.append(_Gapped(line, _ics_text))
+                self._stretches.append(_Gapped(line, ics_text))
             elif self._stretches and isinstance(self._stretches[-1], bytes):
-                self._stretches[-1] += CRLF + _ics_line(line.encode())
+                self._stretches[-1] += CRLF + ics_line(line.encode())
             else:
-                self._stretches.append(_ics_line(line.encode()))
+                self._stretches.append(ics_line(line.encode()))
         gapped = [stretch for stretch in self._stretches if isinstance(stretch, _Gapped)]
         self.marks = frozenset().union(*(stretch.marks for stretch in gapped))
 
     def filled(self, values: Mapping[str, str]) -> bytes:
-        pieces = [s if isinstance(s, bytes) else _ics_line(s.filled(values)) for s in self._stretches]
+        pieces = [s if isinstance(s, bytes) else ics_line(s.filled(values)) for s in self._stretches]
         return CRLF.join((*pieces, b""))
 
 
@@ -309,7 +309,7 @@ class _File:
 
     def __init__(self, enclosure: Enclosure) -> None:
         name, media_type = enclosure.file_name, enclosure.media_type.lower()
-        if not _header_text("file_name", name).strip():
+        if not header_text("file_name", name).strip():
             raise ValueError("an enclosure has no file name")
         if MEDIA_TYPE.fullmatch(media_type) is None:
             raise ValueError(f"{name} cannot be enclosed as {media_type!r}")
@@ -322,8 +322,8 @@ class _File:
         charset = ";\r\n charset=utf-8" if self.gapped or media_type == "text/calendar" else ""
         # Outlook and Foxmail look at the type's name too.
         self.opening = (
-            f"Content-Type: {media_type}{charset}{_parameter('name', name)}\r\n"
-            f"Content-Disposition: attachment{_parameter('filename', name)}\r\n"
+            f"Content-Type: {media_type}{charset}{parameter('name', name)}\r\n"
+            f"Content-Disposition: attachment{parameter('filename', name)}\r\n"
         ).encode("ascii") + BASE64
 
     def dump(self) -> dict[str, object]:
@@ -368,7 +368,7 @@ def _plan(boundary: str, text: _Gapped, html: _Gapped, files: Sequence[_File]) -
     for subtype, body in (("plain", text), ("html", html)):
         opening = f"--{inner}\r\nContent-Type: text/{subtype}; charset=utf-8\r\n".encode() + BASE64 + CRLF
         yield start + opening
-        yield body if body.marks else _base64(body.filled({}))
+        yield body if body.marks else base64_lines(body.filled({}))
         start = b""
     yield f"--{inner}--\r\n".encode()
     for file in files:
@@ -377,96 +377,9 @@ def _plan(boundary: str, text: _Gapped, html: _Gapped, files: Sequence[_File]) -
             yield opening
             yield file.gapped
         else:
-            yield opening + _base64(file.content)
+            yield opening + base64_lines(file.content)
     if files:
         yield f"--{outer}--\r\n".encode()
-
-
-def _base64(content: bytes) -> bytes:
-    """Return content in base64, in lines of 76; a Struct cuts them three times as fast as slicing does."""
-    encoded = b2a_base64(content, newline=False)
-    count = len(encoded) // LINE
-    lines = _cutter(count).unpack_from(encoded)
-    rest = encoded[count * LINE :]
-    return CRLF.join((*lines, rest, b"") if rest else (*lines, b""))
-
-
-@lru_cache(maxsize=512)
-def _cutter(lines: int) -> Struct:
-    return Struct(f"{LINE}s" * lines)
-
-
-def _body(text: str) -> str:
-    """Return a body with the line ends of mail, and one at its end."""
-    return _line_ended(text).removesuffix("\r\n") + "\r\n"
-
-
-def _line_ended(value: str) -> str:
-    return BREAK.sub("\r\n", value) if "\n" in value or "\r" in value else value
-
-
-def _html(value: str) -> str:
-    # Most values have nothing to escape, and looking is faster than making Markup of them.
-    return _line_ended(escape(value)) if HTML_SPECIAL.search(value) else value
-
-
-def _ics_text(value: str) -> str:
-    """Return a value as TEXT (RFC 5545 3.3.11)."""
-    if not ICS_SPECIAL.search(value):
-        return value
-    if found := ICS_CONTROL.search(value):
-        raise ValueError(f"a value carries {_fault(found.group())}: {value!r}")
-    return ICS_SPECIAL.sub(lambda special: f"\\{special.group()}" if special.group() in "\\;," else r"\n", value)
-
-
-def _ics_line(line: bytes) -> bytes:
-    """Return a content line folded: lines of 75 octets, no character cut."""
-    if len(line) <= ICS_LINE:
-        return line
-    return b"\r\n ".join(_cut(line, ICS_LINE, ICS_LINE - 1))
-
-
-def _cut(raw: bytes, first: int, then: int) -> Iterator[bytes]:
-    """Yield UTF-8 in pieces of so many octets at most, never cutting a character."""
-    start, limit = 0, first
-    while start < len(raw):
-        end = start + limit
-        while end < len(raw) and raw[end] & LEAD == CONTINUES:
-            end -= 1
-        yield raw[start:end]
-        start, limit = end, then
-
-
-def _encoded(text: str, room: int) -> str:
-    """Return text as encoded-words (RFC 2047), one a line; ``room`` is what the header's name leaves of the first."""
-    first, then = ((size - len("=?utf-8?b??=")) // 4 * 3 for size in (room, WORD))
-    words = [b2a_base64(piece, newline=False).decode() for piece in _cut(text.encode(), first, then)]
-    return "=?utf-8?b?" + "?=\r\n =?utf-8?b?".join(words) + "?="
-
-
-def _is_plain(text: str, room: int) -> bool:
-    return len(text) <= room and ASCII.fullmatch(text) is not None and "=?" not in text
-
-
-def _unstructured(header: str, text: str) -> str:
-    room = LINE - len(header) - 2
-    return text if not text or _is_plain(text, room) else _encoded(text, room)
-
-
-def _mailbox(header: str, role: str, name: str, address: str) -> str:
-    """Return ``name <address>``, the name as atoms, quoted, or in encoded-words."""
-    _header_text(f"{role}_name", name)
-    _address(f"{role}_address", address)
-    if not name:
-        return address
-    room = LINE - len(header) - 2
-    phrase = name
-    if not ATOMS.fullmatch(name):
-        phrase = '"' + name.replace("\\", r"\\").replace('"', r"\"") + '"'
-    if not _is_plain(phrase, room):
-        phrase = _encoded(name, room)
-    one_line = "\n" not in phrase and len(phrase) + len(address) + len(" <>") <= room
-    return f"{phrase} <{address}>" if one_line else f"{phrase}\r\n <{address}>"
 
 
 @lru_cache(maxsize=64)
@@ -480,62 +393,11 @@ def _thread(fields: Fields) -> str:
     answered, references = fields.in_reply_to, fields.references
     if not answered and not references:
         return ""
-    lines = f"In-Reply-To: {_message_id('in_reply_to', answered)}\r\n" if answered else ""
-    ids = [_message_id("references", one) for one in references] or [answered]
+    lines = f"In-Reply-To: {checked_message_id('in_reply_to', answered)}\r\n" if answered else ""
+    ids = [checked_message_id("references", one) for one in references] or [answered]
     return lines + "References: " + "\r\n ".join(ids) + "\r\n"
-
-
-def _parameter(key: str, value: str) -> str:
-    """Return a parameter on lines of its own: quoted if it is plain, else as RFC 2231 has it."""
-    if PLAIN_NAME.fullmatch(value):
-        return f';\r\n {key}="{value}"'
-    segments = [""]
-    for character in value:
-        coded = quote(character, safe="")
-        if len(segments[-1]) + len(coded) > SEGMENT:
-            segments.append("")
-        segments[-1] += coded
-    if len(segments) == 1:
-        return f";\r\n {key}*=utf-8''{segments[0]}"
-    segments[0] = "utf-8''" + segments[0]
-    return "".join(f";\r\n {key}*{number}*={segment}" for number, segment in enumerate(segments))
-
-
-def _header_text(name: str, text: str) -> str:
-    if found := NO_HEADER.search(text):
-        raise ValueError(f"{name} carries {_fault(found.group())}")
-    return text
-
-
-def _address(name: str, address: str) -> str:
-    _header_text(name, address)
-    # An encoded-word made of an address's letters is read as another address by some.
-    if ADDRESS.fullmatch(address) is None or "=?" in address:
-        raise ValueError(
-            f"{name} is {address!r}, no plain mail address: correct it to name@domain in ASCII letters,"
-            " an international domain in its xn-- form"
-        )
-    return address
-
-
-def _message_id(name: str, message_id: str) -> str:
-    _header_text(name, message_id)
-    if MESSAGE_ID.fullmatch(message_id) is None:
-        raise ValueError(f"{name} is {message_id!r}, no message id in angle brackets")
-    return message_id
 
 
 def _refuse_broken_marks(name: str, text: str) -> None:
     if found := NO_TEXT.search(MARK.sub("", text)):
-        raise ValueError(f"{name} carries {_fault(found.group())}")
-
-
-def _fault(character: str) -> str:
-    """Return in words what a character that may not stand somewhere does."""
-    if character in LINE_BREAKS:
-        return "a line break, which would forge headers"
-    if character in (OPEN, CLOSE):
-        return "U+E000 or U+E001, which stand for marks"
-    if "\ud800" <= character <= "\udfff":
-        return "half a character (a lone surrogate), which cannot be sent"
-    return "a control character, which is not allowed there"
+        raise ValueError(f"{name} carries {fault_of(found.group())}")

@@ -10,7 +10,8 @@ from ledger.acts import Act
 from ledger.facts import DEAD, Address, Party, contacts_by_party, load_obligations, look_alike, party_names
 from ledger.outbox import Item, Waiting, items_of
 from ledger.tables import CampaignRow, IntakeRow
-from mail.skeleton import MESSAGE_ID, Enclosure, Fields, mark
+from mail.encoding import MESSAGE_ID
+from mail.skeleton import Enclosure, Fields, mark
 from mail.tokens import sign
 from office import wording
 from office.alerts import alert_lines
