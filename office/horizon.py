@@ -2,18 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from definition.roster import Unit
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import NewObligation, deliverable_ids, freeze_obligations
-from ledger.tables import CampaignRow, CampaignState, ObligationRow, PartyKind, PartyRow
+from ledger.tables import CampaignRow, CampaignState, DecisionRow, ObligationRow, PartyKind, PartyRow
 from office.launching import OFFICE, obligation_of
+from office.leaving import BACK
 from office.rulebook import Rulebook, open_book, owed_by_unit
-from rules.deadlines import within_horizon
+from rules.deadlines import is_overdue, within_horizon
 
 
 def extend_horizon(session: Session, act: Act, campaign: str) -> int:
@@ -37,21 +39,33 @@ def extend_horizon(session: Session, act: Act, campaign: str) -> int:
 def over_the_horizon(session: Session, act: Act, row: CampaignRow, book: Rulebook) -> Iterator[NewObligation]:
     """Yield the obligations of series that are due to be made at the act's moment and are not on record.
 
-    An occurrence is made at once for all units of the launch; only where one of them is still to be made is more looked
-    at. A unit that joined has its own first, which may lie beyond the horizon.
+    Of a series a unit that came back owes what was still to come then. A unit that joined has a first occurrence of its
+    own, which may lie beyond the horizon.
     """
     recurring = {d.key for d in book.campaign.deliverables if d.recurrence is not None}
     if not recurring or row.state == CampaignState.CLOSED:
         return
     series = {id_: key for key, id_ in deliverable_ids(session, row.id).items() if key in recurring}
-    if _within(book, recurring, act) <= _begun(session, row, series):
+    if _all_have(_within(book, recurring, act), _counted(session, row, series)):
         return
     made = _made(session, series)
+    back = _came_back(session, row.id)
     for party, unit in _units(session, row.id):
         joined = party.joined_at if party.joined_at > row.as_of else None
+        since = back.get(party.id)
         for key, occurrence in owed_by_unit(book, unit, joined=joined, as_of=act.as_of):
-            if key in recurring and (party.id, key, occurrence.key) not in made:
-                yield obligation_of(book, party.id, key, occurrence, since=joined or row.as_of)
+            if key not in recurring or (party.id, key, occurrence.key) in made:
+                continue
+            if since is None or not is_overdue(book.due(occurrence), since):
+                yield obligation_of(book, party.id, key, occurrence, since=since or joined or row.as_of)
+
+
+def _all_have(wanted: set[tuple[str, str]], counted: Mapping[tuple[str, str], int]) -> bool:
+    """Whether every occurrence wanted is on record, and of each series all for as many units."""
+    counts: dict[str, set[int]] = {}
+    for key, occurrence in wanted:
+        counts.setdefault(key, set()).add(counted.get((key, occurrence), 0))
+    return all(len(found) == 1 and 0 not in found for found in counts.values())
 
 
 def _within(book: Rulebook, series: set[str], act: Act) -> set[tuple[str, str]]:
@@ -64,15 +78,25 @@ def _within(book: Rulebook, series: set[str], act: Act) -> set[tuple[str, str]]:
     }
 
 
-def _begun(session: Session, row: CampaignRow, series: Mapping[int, str]) -> set[tuple[str, str]]:
-    """Return the occurrences that units of the launch have on record, each with its deliverable."""
+def _counted(session: Session, row: CampaignRow, series: Mapping[int, str]) -> dict[tuple[str, str], int]:
+    """Return of how many units of the launch that take part each occurrence is on record."""
     query = (
-        select(ObligationRow.deliverable_id, ObligationRow.occurrence)
+        select(ObligationRow.deliverable_id, ObligationRow.occurrence, func.count())
         .join(PartyRow, PartyRow.id == ObligationRow.party_id)
-        .where(ObligationRow.deliverable_id.in_(series), PartyRow.joined_at <= row.as_of)
-        .distinct()
+        .where(ObligationRow.deliverable_id.in_(series), PartyRow.joined_at <= row.as_of, PartyRow.left_at.is_(None))
+        .group_by(ObligationRow.deliverable_id, ObligationRow.occurrence)
     )
-    return {(series[id_], occurrence) for id_, occurrence in session.execute(query)}
+    return {(series[id_], occurrence): count for id_, occurrence, count in session.execute(query)}
+
+
+def _came_back(session: Session, campaign_id: int) -> dict[int, datetime]:
+    """Return the units that left and came back, each with when it did last."""
+    query = (
+        select(DecisionRow.party_id, func.max(DecisionRow.as_of))
+        .where(DecisionRow.campaign_id == campaign_id, DecisionRow.kind == BACK)
+        .group_by(DecisionRow.party_id)
+    )
+    return {party_id: at for party_id, at in session.execute(query) if party_id is not None}
 
 
 def _made(session: Session, series: Mapping[int, str]) -> set[tuple[int, str, str]]:

@@ -16,13 +16,14 @@ from sqlalchemy.orm import Session
 from definition.loading import LoadedCampaign, load_campaign
 from definition.roster import Unit
 from ledger.acts import Act
-from ledger.campaigns import find_campaign
+from ledger.campaigns import find_campaign, find_party
 from ledger.engine import Ledger
 from ledger.facts import load_obligations
 from ledger.files import FileStore
 from ledger.tables import AuditRow
 from office.horizon import extend_horizon
 from office.launching import join_unit, launch_campaign
+from office.leaving import come_back, leave
 from office.nil import nil_on_behalf
 from office.pausing import close
 from office.planning import plan_step
@@ -147,3 +148,23 @@ def test_a_week_without_findings_is_a_nil_return_of_that_week(office: tuple[Prem
             nil_on_behalf(session, premises, act(LAUNCH), party, "防汛工作月报", **told)  # type: ignore[arg-type]
         mine = [o for o in load_obligations(session, party.campaign_id, party_ids=[party.id]) if o.versions]
         assert sorted(o.occurrence for o in mine) == ["2023-05-26", "2023-06-02"]
+
+
+def test_a_unit_that_comes_back_owes_of_a_series_what_was_still_to_come(
+    office: tuple[Premises, LoadedCampaign],
+) -> None:
+    premises, loaded = office
+    with undone(premises.ledger) as session:
+        launch_campaign(session, premises, act(LAUNCH), loaded)
+        party = find_party(session, find_campaign(session, KEY).id, "SK01")
+        leave(session, premises, act(LAUNCH + timedelta(days=1)), party, "借调")
+        extend_horizon(session, act(LAUNCH + timedelta(days=20)), KEY)  # gives the others those up to 07-14
+        back = LAUNCH + timedelta(days=50)  # Tuesday 07-11
+        come_back(session, premises, act(back), party, "回来了")
+        assert extend_horizon(session, act(back), KEY) > 0
+        known = load_obligations(session, party.campaign_id)
+        weekly = [(o.occurrence, o.party_id) for o in known if o.deliverable == "weekly" and not o.exempt]
+        # Fridays 06-30 and 07-07 fell due while it was away, and were made for the others alone
+        assert [at for at, whose in weekly if whose == party.id] == ["2023-07-14"]
+        assert {"2023-06-30", "2023-07-07", "2023-07-14"} <= {at for at, whose in weekly if whose != party.id}
+        assert extend_horizon(session, act(back), KEY) == 0
