@@ -39,6 +39,7 @@ class RungPage:
     of_others: bool  # what is owed is other units'
     promised_text: str  # the day promised last
     may_promise: bool
+    is_over: bool  # no day is left that could be promised
     first: date
     last: date
 
@@ -54,6 +55,7 @@ def rung_page(session: Session, party: PartyRow, number: int, at: datetime) -> R
     owed = _owed(session, party, rung)
     units = party_names(session, party.campaign_id, {ob.party_id for ob in owed})
     made = acknowledgements_of(session, party.id, rung.key)
+    today, last = at.astimezone(book.zone).date(), _last_day(book)
     return RungPage(
         number=number,
         lines=tuple(
@@ -67,9 +69,10 @@ def rung_page(session: Session, party: PartyRow, number: int, at: datetime) -> R
         ),
         of_others=any(ob.party_id != party.id for ob in owed),
         promised_text=wording.day_text(stated(made[-1].until, book.zone).day) if made else "",
-        may_promise=bool(_open_to_promise(made, owed)),
-        first=at.astimezone(book.zone).date(),
-        last=_last_day(book),
+        may_promise=bool(_open_to_promise(made, owed)) and today <= last,
+        is_over=today > last,
+        first=today,
+        last=last,
     )
 
 

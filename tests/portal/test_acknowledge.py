@@ -63,3 +63,13 @@ async def test_a_rung_on_which_nobody_was_told_has_no_page(office: Office, clerk
     response = await clerk.client.post(f"{office.link()}/a/1", data={"_csrf": token, "promised": "2020-06-12"})
     assert response.status_code == 403  # a form of another link
     assert promised(office) == []
+
+
+async def test_after_the_close_no_day_is_left_to_be_promised(office: Office, clerk: Clerk) -> None:
+    tell(office)
+    office.now = local(7, 10, 23, 59)
+    assert "预计报送日期（2020-07-10 至 2020-07-10）" in await clerk.open(f"{office.link()}/a/1")
+    office.now = local(7, 11)
+    text = await clerk.open(f"{office.link()}/a/1")
+    assert "本次活动已经结束，不再登记日期" in text
+    assert "<form" not in text
