@@ -16,7 +16,7 @@ from ledger.acts import Act
 from ledger.campaigns import Change, record_decision, written
 from ledger.errors import UnknownDecision
 from ledger.outbox import Item, drop_items, retire
-from ledger.replay import EXTENDED
+from ledger.replay import EXTENDED, UNDONE
 from ledger.tables import (
     CampaignRow,
     CampaignState,
@@ -33,13 +33,13 @@ from ledger.tables import (
     PartyRow,
 )
 from ledger.tables.base import table_of
+from rules.delivery import BULLETIN
 
-UNDONE = "undone"
 OF_OBLIGATION = frozenset({Changed.DUE, Changed.CHASE_FROM, Changed.EXEMPT, Changed.ORIGINAL})
 OF_PARTY = frozenset({Changed.LEFT, Changed.SUPERIOR})
 WITHDRAWN = "a decision has overtaken it"
 QUEUED = text("messages.state IN ('planned', 'deferred', 'held')")
-NAMES_WHO_OWES = or_(MessageRow.mail_class == MailClass.CHASE.value, MessageRow.notice == "escalation_bulletin")
+NAMES_WHO_OWES = or_(MessageRow.mail_class == MailClass.CHASE.value, MessageRow.notice == BULLETIN)
 AT_ONCE = 500  # numbers named in one statement
 
 
@@ -172,15 +172,13 @@ def _withdraw(session: Session, act: Act, campaign_id: int, changes: Sequence[Ch
         if change.field is Changed.SUPERIOR and change.party_id is not None and change.before is not None:
             _withdraw_digests(session, act, campaign_id, change.party_id, int(change.before))
     if Changed.STATE in fields:
-        _retire(session, act, campaign_id, session.scalars(_queued(campaign_id, MailClass.CHASE)).all())
+        _retire(session, act, campaign_id, session.scalars(_queued(campaign_id, NAMES_WHO_OWES)).all())
     if Changed.DEFINITION in fields:
         recompose(session, campaign_id)
 
 
-def _queued(campaign_id: int, *classes: MailClass) -> Any:  # noqa: ANN401  a select of ids
-    return select(MessageRow.id).where(
-        MessageRow.campaign_id == campaign_id, MessageRow.mail_class.in_([c.value for c in classes]), QUEUED
-    )
+def _queued(campaign_id: int, wanted: Any) -> Any:  # noqa: ANN401  a condition, and a select of ids
+    return select(MessageRow.id).where(MessageRow.campaign_id == campaign_id, wanted, QUEUED)
 
 
 def withdraw_chase(
@@ -235,8 +233,11 @@ def _retire(session: Session, act: Act, campaign_id: int, ids: Iterable[int], wh
 
 
 def _withdraw_party(session: Session, act: Act, campaign_id: int, party_id: int) -> None:
-    """Withdraw what waits to be said to a unit, and of it to others, but for replies."""
-    own = _queued(campaign_id, MailClass.CHASE, MailClass.BULK).where(MessageRow.party_id == party_id)
+    """Withdraw the chase of a unit, and what waits to be said of it to others.
+
+    What goes to everybody waits on: it is not sent while the unit is away, and is if its leaving is taken back before.
+    """
+    own = _queued(campaign_id, MessageRow.mail_class == MailClass.CHASE.value).where(MessageRow.party_id == party_id)
     _retire(session, act, campaign_id, session.scalars(own).all())
     mine = select(ObligationRow.id).where(ObligationRow.party_id == party_id)
     _end_empty(session, act, campaign_id, _drop(session, campaign_id, ItemRow.obligation_id.in_(mine)))
@@ -336,14 +337,21 @@ def still_stands(session: Session, campaign_id: int, changes: Iterable[Change]) 
 
 def swapped(session: Session, act: Act, changes: Iterable[Change]) -> list[Change]:
     """Return the changes that take others back. Who is chased again is chased from now on."""
-    back = []
+    back: list[Change] = []
+    again: set[int] = set()
     for change in changes:
-        before = change.before
-        if change.field is Changed.CHASE_FROM:
-            now = session.get_one(ObligationRow, change.obligation_id).chase_from
-            back.append(change._replace(before=iso(now), after=iso(max(now, act.as_of))))
-        else:
-            back.append(change._replace(before=change.after, after=before))
+        if change.field is Changed.CHASE_FROM and change.obligation_id is not None:
+            again.add(change.obligation_id)
+            continue
+        back.append(change._replace(before=change.after, after=change.before))
+        if change.after is not None and change.field is Changed.EXEMPT and change.obligation_id is not None:
+            again.add(change.obligation_id)
+        if change.after is not None and change.field is Changed.LEFT:
+            again |= set(session.scalars(select(ObligationRow.id).where(ObligationRow.party_id == change.party_id)))
+    for obligation in map(session.get_one, [ObligationRow] * len(again), sorted(again)):
+        whose = {"party_id": obligation.party_id, "obligation_id": obligation.id}
+        was = obligation.chase_from
+        back.append(Change(Changed.CHASE_FROM, iso(was), iso(max(was, act.as_of)), **whose))
     return back
 
 

@@ -100,6 +100,12 @@ def load_obligations(
     ]  # fmt: skip
 
 
+def who_left(session: Session, party_ids: Collection[int]) -> frozenset[int]:
+    """Return those of some parties that have left."""
+    query = select(_parties.c.id).where(_parties.c.id.in_(party_ids), _parties.c.left_at.is_not(None))
+    return frozenset(session.scalars(query)) if party_ids else frozenset()
+
+
 def count_obligations(session: Session, campaign_id: int) -> int:
     """Return how many obligations a campaign has."""
     query = select(func.count()).select_from(_obligations).where(_obligations.c.campaign_id == campaign_id)

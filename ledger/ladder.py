@@ -12,6 +12,7 @@ from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import written
 from ledger.errors import UnknownApproval
+from ledger.replay import EXTENDED, UNDONE
 from ledger.requests import EXTENSION, REFUSED
 from ledger.tables import (
     AcknowledgementRow,
@@ -53,7 +54,7 @@ def promises(session: Session, campaign_id: int, *, known_at: datetime | None = 
 
 def _asked(session: Session, campaign_id: int, known_at: datetime | None) -> dict[int, list[Asked]]:
     query = (
-        select(RequestRow.obligation_id, RequestRow.asked_at, DecisionRow.as_of)
+        select(RequestRow.id, RequestRow.obligation_id, RequestRow.asked_at, DecisionRow.as_of)
         .outerjoin(DecisionRow, DecisionRow.id == RequestRow.decision_id)
         .where(
             RequestRow.campaign_id == campaign_id,
@@ -61,12 +62,35 @@ def _asked(session: Session, campaign_id: int, known_at: datetime | None) -> dic
             RequestRow.obligation_id.is_not(None),
         )
     )
+    answers: dict[int, datetime] = {}
     if known_at is not None:
         query = query.where(RequestRow.as_of <= known_at)
+        answers = _answered_then(session, campaign_id, known_at)
     found: dict[int, list[Asked]] = {}
-    for obligation_id, at, answered in session.execute(query):
-        found.setdefault(int(obligation_id or 0), []).append(Asked(at, answered))
+    for request_id, obligation_id, at, answered in session.execute(query):
+        then = answered if known_at is None else answers.get(request_id)
+        found.setdefault(int(obligation_id or 0), []).append(Asked(at, then))
     return found
+
+
+def _answered_then(session: Session, campaign_id: int, known_at: datetime) -> dict[int, datetime]:
+    """Return the requests that were answered at a moment, and since when: an answer may have been taken back later."""
+    query = (
+        select(DecisionRow.id, DecisionRow.as_of, DecisionRow.after, DecisionRow.reverses)
+        .where(DecisionRow.campaign_id == campaign_id, DecisionRow.as_of <= known_at)
+        .where(DecisionRow.kind.in_((EXTENDED, REFUSED, UNDONE)))
+        .order_by(DecisionRow.id)
+    )
+    answered: dict[int, datetime] = {}
+    by: dict[int, list[int]] = {}
+    for id_, as_of, after, reverses in session.execute(query):
+        if reverses is not None:
+            for request in by.pop(reverses, []):
+                answered.pop(request, None)
+            continue
+        by[id_] = [*after.get("settled", ()), *([after["request"]] if "request" in after else [])]
+        answered |= dict.fromkeys(by[id_], as_of)
+    return answered
 
 
 def _declined(session: Session, campaign_id: int, known_at: datetime | None) -> dict[Key, datetime]:

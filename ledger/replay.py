@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from ledger.tables import Changed, ChangeRow, DecisionRow
 
 RETURNED_BY_STAFF, EXTENDED, REOPENED = "returned", "extended", "reopened"  # decisions that move a due instant
+UNDONE = "undone"  # takes another back
 MOVES_DUE = (RETURNED_BY_STAFF, EXTENDED, REOPENED)
 JUDGES = ("accepted", "submitted")  # others, that give a version another state
 
@@ -18,9 +19,14 @@ JUDGES = ("accepted", "submitted")  # others, that give a version another state
 class Moved:
     """How decisions moved a due instant: what it was at a past moment, and by what lateness is judged."""
 
-    first_due: datetime | None = None
+    returns: dict[int, datetime | None] = field(default_factory=dict)  # that hold, each with the instant before it
     then: tuple[datetime | None, datetime] | None = None
     by: int = 0  # the decision before which it was so
+
+    @property
+    def first_due(self) -> datetime | None:
+        """What it was due by before the first return that holds."""
+        return next(iter(self.returns.values()), None)
 
     def was(self, decision_id: int, due: datetime | None, chase_from: datetime) -> None:
         """Note what it was before a later decision; the first of them tells."""
@@ -44,13 +50,20 @@ def moved_by_decisions(
     """
     kinds = MOVES_DUE if known_at is None else (*MOVES_DUE, *JUDGES)
     query = (
-        select(DecisionRow.id, DecisionRow.obligation_id, DecisionRow.kind, DecisionRow.as_of, DecisionRow.before)
+        select(
+            DecisionRow.id,
+            DecisionRow.obligation_id,
+            DecisionRow.kind,
+            DecisionRow.as_of,
+            DecisionRow.before,
+            DecisionRow.reverses,
+        )
         .where(DecisionRow.campaign_id == campaign_id, DecisionRow.kind.in_(kinds))
         .order_by(DecisionRow.id)
     )
     moved: dict[int, Moved] = {}
     states: dict[int, str] = {}
-    for decision_id, obligation_id, kind, as_of, before in session.execute(query):
+    for decision_id, obligation_id, kind, as_of, before, reverses in session.execute(query):
         if known_at is not None and as_of > known_at:
             states = {int(id_): state for id_, state in before.get("states", {}).items()} | states
         if obligation_id is None or "due" not in before:
@@ -59,8 +72,10 @@ def moved_by_decisions(
         of_it = moved.setdefault(obligation_id, Moved())
         if known_at is not None and as_of > known_at:
             of_it.was(decision_id, due, datetime.fromisoformat(before["chase_from"]))
-        elif kind == RETURNED_BY_STAFF and of_it.first_due is None:
-            of_it.first_due = due
+        elif kind == RETURNED_BY_STAFF:
+            of_it.returns[decision_id] = due
+        elif reverses is not None:
+            of_it.returns.pop(reverses, None)
     if known_at is not None:
         for obligation_id, (decision_id, due, chase_from) in _dues_then(session, campaign_id, known_at).items():
             moved.setdefault(obligation_id, Moved()).was(decision_id, due, chase_from)

@@ -16,7 +16,17 @@ from definition.roster import Unit
 from ledger.acts import Act
 from ledger.campaigns import Change, NewObligation, deliverable_ids, freeze_obligations, record_deliverables
 from ledger.decisions import decide, due_changes, keep_definition
-from ledger.tables import CampaignRow, Changed, DecisionRow, DeliverableRow, ObligationRow, PartyKind, PartyRow
+from ledger.tables import (
+    CampaignRow,
+    Changed,
+    DecisionRow,
+    DeliverableRow,
+    ItemRow,
+    MessageRow,
+    ObligationRow,
+    PartyKind,
+    PartyRow,
+)
 from office.differences import Difference, differences
 from office.premises import Premises
 from office.refusals import NotPossible
@@ -45,7 +55,11 @@ def compare(session: Session, loaded: LoadedCampaign) -> Amendment:
     """
     row, book = open_book(session, loaded.campaign.key)
     new = loaded.campaign
-    refusals = (*_fixed(book.campaign, new), *_lost(session, row, book, Rulebook(new)))
+    refusals = (
+        *_fixed(book.campaign, new),
+        *lost(session, row, book, Rulebook(new)),
+        *_shifted(session, row, book.campaign, new),
+    )
     return Amendment(differences=tuple(differences(book.campaign, new)), refusals=refusals)
 
 
@@ -103,8 +117,8 @@ def _fixed(old: Campaign, new: Campaign) -> Iterator[str]:
                 yield f"{name} of deliverable {deliverable.key} cannot change; add another deliverable"
 
 
-def _lost(session: Session, row: CampaignRow, book: Rulebook, new: Rulebook) -> Iterator[str]:
-    """Yield what would leave obligations on record that nothing asks for any more."""
+def lost(session: Session, row: CampaignRow, book: Rulebook, new: Rulebook) -> Iterator[str]:
+    """Yield what of another definition would leave obligations on record that nothing asks for any more."""
     known = {d.key: d for d in new.campaign.deliverables}
     for deliverable in book.campaign.deliverables:
         now = known.get(deliverable.key)
@@ -120,6 +134,17 @@ def _lost(session: Session, row: CampaignRow, book: Rulebook, new: Rulebook) -> 
         spared = sorted({p.code for p, _ in owing if not new.owes(p.category, p.code, now)})
         if spared and not set(spared) <= _beside(book, deliverable, owing):
             yield f"{', '.join(spared[:5])} owe {deliverable.key} already; keep that, and `muster exempt` them"
+
+
+def _shifted(session: Session, row: CampaignRow, old: Campaign, new: Campaign) -> Iterator[str]:
+    """Yield why a ladder cannot change on which somebody stands: what was said is known by the rung's number."""
+    was, now = old.timetable.escalation, new.timetable.escalation
+    if [(r.audience, r.notice) for r in now[: len(was)]] == [(r.audience, r.notice) for r in was]:
+        return
+    climbed = select(ItemRow.id).join(MessageRow, MessageRow.id == ItemRow.message_id)
+    stands = climbed.where(MessageRow.campaign_id == row.id, ItemRow.rung.like("escalate:%"), ~ItemRow.gone).limit(1)
+    if session.scalar(stands) is not None:
+        yield "the ladder was climbed: keep its rungs in order, with their audiences; others may be added above"
 
 
 def _beside(book: Rulebook, deliverable: Deliverable, owing: list[tuple[PartyRow, str]]) -> set[str]:

@@ -19,10 +19,7 @@ def units_named(session: Session, row: CampaignRow, book: Rulebook, names: Seque
         ValueError: a name means nobody, or none is given.
 
     """
-    query = select(PartyRow).where(
-        PartyRow.campaign_id == row.id, PartyRow.kind == PartyKind.UNIT, PartyRow.left_at.is_(None)
-    )
-    units = list(session.scalars(query.order_by(PartyRow.id)))
+    units = _taking_part(session, row)
     wanted = [name.strip() for name in names if name.strip()]
     if not wanted:
         raise ValueError("say whom it is about: all, a category, or units by their codes")
@@ -36,7 +33,23 @@ def units_named(session: Session, row: CampaignRow, book: Rulebook, names: Seque
         if name not in known:
             categories = ", ".join(book.campaign.categories)
             raise ValueError(f"{name!r} means no unit of {row.key}; use all, a category ({categories}), or codes")
-    return [u for u in units if EVERYBODY in wanted or u.category in wanted or u.code in wanted]
+    return [u for u in units if _means(wanted, u)]
+
+
+def units_meant(session: Session, row: CampaignRow, names: Sequence[str]) -> list[PartyRow]:
+    """Return the units that take part now of those that an earlier decision named."""
+    return [unit for unit in _taking_part(session, row) if _means(names, unit)]
+
+
+def _taking_part(session: Session, row: CampaignRow) -> list[PartyRow]:
+    query = select(PartyRow).where(
+        PartyRow.campaign_id == row.id, PartyRow.kind == PartyKind.UNIT, PartyRow.left_at.is_(None)
+    )
+    return list(session.scalars(query.order_by(PartyRow.id)))
+
+
+def _means(names: Sequence[str], unit: PartyRow) -> bool:
+    return EVERYBODY in names or unit.category in names or unit.code in names
 
 
 def owed_of(

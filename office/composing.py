@@ -18,7 +18,7 @@ from office.alerts import alert_lines
 from office.decided import told_of
 from office.digest import waiting_list
 from office.enclosures import Enclosures
-from office.ladder import BULLETIN, LIST_OF
+from office.ladder import LIST_OF
 from office.letters import (
     CampaignLines,
     ContactLines,
@@ -34,6 +34,7 @@ from office.premises import Premises
 from office.rulebook import rulebook_of
 from office.skeletons import Composed, Kept
 from office.spoken import last_reached, notes_of, pages_to_acknowledge
+from rules.delivery import BULLETIN
 from rules.obligations import Obligation, is_owed, standing, titled
 from rules.rates import Totals, totals
 from rules.timetable import Audience

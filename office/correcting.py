@@ -21,6 +21,7 @@ from office.review import grounds_of
 from office.rulebook import Rulebook, open_book
 from office.telling import tell
 from office.wording import due_text
+from rules.deadlines import Adjustment
 
 CORRECTED = "corrected"
 NOTICE = "correction"
@@ -144,8 +145,9 @@ def _amended(campaign: Campaign, correction: Correction, attachments: Sequence[A
     if correction.until is not None and correction.deliverable is not None:
         key = deliverable_named(Rulebook(campaign), correction.deliverable)
         until = correction.until.replace(tzinfo=None) if isinstance(correction.until, datetime) else correction.until
+        corrected = {"due": until, "adjust": Adjustment.NONE}  # the day as it is said now, wherever it falls
         deliverables = tuple(
-            d.model_copy(update={"due": until}) if d.key == key and d.due is not None else d for d in deliverables
+            d.model_copy(update=corrected) if d.key == key and d.due is not None else d for d in deliverables
         )
     return campaign.model_copy(update={"attachments": (*kept, *fresh.values()), "deliverables": deliverables})
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger.decisions import UNDONE, root_of
-from ledger.replay import RETURNED_BY_STAFF
+from ledger.decisions import root_of
+from ledger.replay import RETURNED_BY_STAFF, UNDONE
 from ledger.tables import Changed, ChangeRow, DecisionRow, DeliverableRow, ObligationRow, PartyRow, RequestRow
 from office import wording
 from office.answers import answer_of, answer_of_submission

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger.decisions import UNDONE, root_of, undone_numbers
+from ledger.decisions import root_of, undone_numbers
+from ledger.replay import UNDONE
 from ledger.tables import ChangeRow, DecisionRow, DeliverableRow, ObligationRow, PartyRow
 from office import wording
 from office.mailbook import local, one_line

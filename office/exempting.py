@@ -8,7 +8,7 @@ from ledger.acts import Act
 from ledger.campaigns import Change
 from ledger.decisions import decide, iso
 from ledger.tables import Changed, DecisionRow
-from office.choosing import owed_of, units_named
+from office.choosing import deliverable_named, owed_of, units_named
 from office.premises import Premises
 from office.refusals import NotPossible
 from office.review import grounds_of
@@ -56,7 +56,12 @@ def exempt(
         said,
         party_id=fresh[0].party_id if len(whose) == 1 else None,
         obligation_id=one.id if one is not None else None,
-        after={"to": list(to), "deliverable": deliverable},
+        after={
+            "to": list(to),
+            "deliverable": deliverable,
+            "key": deliverable_named(book, deliverable),
+            "occurrence": occurrence,
+        },
         changes=[Change(Changed.EXEMPT, None, iso(act.as_of), o.party_id, o.id) for o in fresh],
     )
     tell(session, premises, act, NOTICE, decision, fresh)

@@ -1,6 +1,6 @@
 """Extension: a later deadline, asked for by the unit or given by staff, for one obligation or for many."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 
 from sqlalchemy import select
@@ -17,8 +17,9 @@ from office.dues import new_due
 from office.premises import Premises
 from office.refusals import NotPossible
 from office.review import grounds_of
-from office.rulebook import open_book
+from office.rulebook import Rulebook, open_book
 from office.telling import tell
+from rules.deadlines import StatedDeadline, due_instant
 from rules.obligations import is_owed
 
 NOTICE = "decided"
@@ -55,8 +56,12 @@ def extend(  # noqa: PLR0913  a decision has that many sides
         raise NotPossible(
             "nobody_meant", f"nobody of {', '.join(to)} has an earlier deadline for {deliverable}; nothing was changed"
         )
-    decision = extend_obligations(session, act, later, due, said, after={"to": list(to), "deliverable": deliverable})
-    _settle_requests(session, decision, {o.id for o in later}, due)
+    met = list(_met(session, row.id, book, {o.id for o in later}, due))
+    after = {"to": list(to), "deliverable": deliverable, "settled": [request.id for request in met]}
+    decision = extend_obligations(session, act, later, due, said, after=after)
+    for request in met:
+        request.decision_id = decision.id
+    session.flush()
     still = {o.id for o in load_obligations(session, row.id, party_ids=parties) if is_owed(o)}
     tell(session, premises, act, NOTICE, decision, [o for o in later if o.id in still])
     return decision
@@ -73,7 +78,7 @@ def extend_obligations(
     due: datetime,
     grounds: str,
     *,
-    after: dict[str, object],
+    after: Mapping[str, object],
 ) -> DecisionRow:
     """Put an extension of some obligations on record, and let it hold."""
     one = obligations[0] if len(obligations) == 1 else None
@@ -90,12 +95,12 @@ def extend_obligations(
     )
 
 
-def _settle_requests(session: Session, decision: DecisionRow, extended: set[int], due: datetime) -> None:
-    """Settle the requests that an extension meets: whoever asked for less has got it."""
+def _met(session: Session, campaign_id: int, book: Rulebook, extended: set[int], due: datetime) -> Iterator[RequestRow]:
+    """Yield the requests that an extension meets: whoever asked for no more has got it."""
     query = select(RequestRow).where(
-        RequestRow.campaign_id == decision.campaign_id, RequestRow.kind == EXTENSION, RequestRow.decision_id.is_(None)
+        RequestRow.campaign_id == campaign_id, RequestRow.kind == EXTENSION, RequestRow.decision_id.is_(None)
     )
     for request in session.scalars(query):
-        if request.obligation_id in extended and date.fromisoformat(request.wish["until"]) <= due.date():
-            request.decision_id = decision.id
-    session.flush()
+        wished = StatedDeadline(day=date.fromisoformat(request.wish["until"]))
+        if request.obligation_id in extended and due_instant(wished, book.zone) <= due:
+            yield request

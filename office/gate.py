@@ -9,14 +9,14 @@ from sqlalchemy.orm import Session
 
 from ledger import outbox, senders
 from ledger.acts import Act
-from ledger.facts import Address, contacts_by_party
+from ledger.facts import Address, contacts_by_party, who_left
 from ledger.outbox import Waiting
 from ledger.senders import LaneStand
 from ledger.tables import CampaignRow, CampaignState, MailClass
 from office import fence
 from office.premises import Premises
 from office.rulebook import Rulebook
-from rules.delivery import Unsent, choose_contact, in_window
+from rules.delivery import BULLETIN, Unsent, choose_contact, in_window
 from rules.lanes import Allowance, Lane, LanePace, allowance, lane_of
 
 HORIZON = timedelta(seconds=30)  # how far ahead a claim uses up a lane's rate: a slow lane holds up no other
@@ -53,11 +53,13 @@ class Gate:
         self._held = senders.scopes_held(session)
         self._lanes = _Lanes(session, premises, act, sender)
         self._chased: Counter[str] = Counter()
+        self._gone: frozenset[int] = frozenset()
         self.contacts: dict[int, list[Address]] = {}
 
     def look_at(self, messages: Sequence[Waiting]) -> None:
         """Fetch what is asked of several messages at once: contacts, and how often their addresses were chased."""
         self.contacts |= contacts_by_party(self._session, {m.party_id for m in messages})
+        self._gone |= who_left(self._session, {m.party_id for m in messages if m.mail_class == MailClass.BULK})
         chased = {m.party_id for m in messages if m.mail_class == MailClass.CHASE}
         addresses = {c.address for party in chased for c in self.contacts[party]}
         self._chased.update(outbox.chased_between(self._session, addresses, *self._day) if addresses else {})
@@ -68,8 +70,11 @@ class Gate:
             return Unsent.EXPIRED
         if named and not live:
             return Unsent.NOTHING_LEFT
-        if message.mail_class == MailClass.CHASE and self._campaign.state == CampaignState.CLOSED:
+        names_who_owes = message.mail_class == MailClass.CHASE or message.notice == BULLETIN
+        if names_who_owes and self._campaign.state == CampaignState.CLOSED:
             return Unsent.PAUSED
+        if message.mail_class == MailClass.BULK and message.party_id in self._gone:
+            return Unsent.NOTHING_LEFT
         if message.tries >= GIVES_UP_AFTER:
             return Unsent.GIVEN_UP
         return None

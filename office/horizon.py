@@ -11,7 +11,10 @@ from definition.roster import Unit
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import NewObligation, deliverable_ids, freeze_obligations
+from ledger.decisions import undone_numbers
 from ledger.tables import CampaignRow, CampaignState, DecisionRow, ObligationRow, PartyKind, PartyRow
+from office.choosing import units_meant
+from office.exempting import EXEMPTED
 from office.launching import OFFICE, obligation_of
 from office.leaving import BACK
 from office.rulebook import Rulebook, open_book, owed_by_unit
@@ -50,14 +53,16 @@ def over_the_horizon(session: Session, act: Act, row: CampaignRow, book: Ruleboo
         return
     made = _made(session, series)
     back = _came_back(session, row.id)
+    spared, released = _exempted(session, row, recurring)
     for party, unit in _units(session, row.id):
         joined = party.joined_at if party.joined_at > row.as_of else None
         since = back.get(party.id)
         for key, occurrence in owed_by_unit(book, unit, joined=joined, as_of=act.as_of):
-            if key not in recurring or (party.id, key, occurrence.key) in made:
+            if key not in recurring or (party.id, key, occurrence.key) in made or (party.id, key) in spared:
                 continue
             if since is None or not is_overdue(book.due(occurrence), since):
-                yield obligation_of(book, party.id, key, occurrence, since=since or joined or row.as_of)
+                begins = [m for m in (joined or row.as_of, since, released.get((party.id, key))) if m is not None]
+                yield obligation_of(book, party.id, key, occurrence, since=max(begins))
 
 
 def _all_have(wanted: set[tuple[str, str]], counted: Mapping[tuple[str, str], int]) -> bool:
@@ -97,6 +102,27 @@ def _came_back(session: Session, campaign_id: int) -> dict[int, datetime]:
         .group_by(DecisionRow.party_id)
     )
     return {party_id: at for party_id, at in session.execute(query) if party_id is not None}
+
+
+def _exempted(
+    session: Session, row: CampaignRow, recurring: set[str]
+) -> tuple[set[tuple[int, str]], dict[tuple[int, str], datetime]]:
+    """Return who is exempt from a series as a whole, and of whom that was taken back, with when it was."""
+    query = select(DecisionRow).where(DecisionRow.campaign_id == row.id, DecisionRow.kind == EXEMPTED)
+    undone = undone_numbers(session, row.id)
+    spared: set[tuple[int, str]] = set()
+    released: dict[tuple[int, str], datetime] = {}
+    for decision in session.scalars(query.order_by(DecisionRow.id)):
+        key = decision.after.get("key")
+        if key not in recurring or decision.after.get("occurrence") is not None:
+            continue
+        whose = {(unit.id, key) for unit in units_meant(session, row, decision.after["to"])}
+        if decision.id in undone:
+            at = session.get_one(DecisionRow, undone[decision.id]).as_of
+            released |= dict.fromkeys(whose, at)
+        else:
+            spared |= whose
+    return spared, released
 
 
 def _made(session: Session, series: Mapping[int, str]) -> set[tuple[int, str, str]]:

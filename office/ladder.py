@@ -14,11 +14,11 @@ from ledger.outbox import NewMessage, plan_messages
 from ledger.tables import CampaignRow, CampaignState, MessageRow, PartyKind, PartyRow
 from office.premises import Premises
 from office.rulebook import Rulebook
+from rules.delivery import BULLETIN
 from rules.notices import NoticeDue, Plan, escalations_due, said_index
 from rules.obligations import Obligation
 from rules.said import SaidAt
 
-BULLETIN = "escalation_bulletin"
 LIST_OF = "list_of"  # in a message's detail: the message whose items it speaks of
 
 

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from definition.models import Campaign
 from ledger.acts import Act
 from ledger.campaigns import Change
 from ledger.decisions import (
-    UNDONE,
     changes_of,
     decide,
+    definition_kept,
     find_decision,
     overtaken_by,
     root_of,
@@ -19,9 +20,10 @@ from ledger.decisions import (
     undone_numbers,
     withdraw_occasion,
 )
-from ledger.replay import EXTENDED, RETURNED_BY_STAFF
+from ledger.replay import EXTENDED, RETURNED_BY_STAFF, UNDONE
 from ledger.requests import REFUSED
-from ledger.tables import Changed, DecisionRow, ObligationRow, PartyRow, RequestRow
+from ledger.tables import CampaignRow, Changed, DecisionRow, ObligationRow, PartyRow, RequestRow
+from office.amending import lost
 from office.contact_changes import CHANGED, Named, change_contact
 from office.correcting import CORRECTED
 from office.exempting import EXEMPTED
@@ -29,6 +31,7 @@ from office.leaving import BACK, LEFT, leave
 from office.premises import Premises
 from office.refusals import NotPossible
 from office.review import ACCEPTED, SUBMITTED, grounds_of, reopen
+from office.rulebook import Rulebook, rulebook_of
 from office.telling import occasion_of, tell, told_by
 
 TELLS = {EXTENDED: "decided", EXEMPTED: "decided", LEFT: "decided", BACK: "decided", CORRECTED: "correction"}
@@ -64,6 +67,7 @@ def undo(session: Session, premises: Premises, act: Act, number: int, grounds: s
         way = OTHERWISE.get(decision.kind, "decide anew")
         raise NotPossible("standing", f"decision {number} ({decision.kind}) is not taken back like this: {way}")
     _refuse_overtaken(session, decision, changes)
+    _refuse_loss(session, decision, changes)
     return _swap(session, premises, act, decision, changes, said)
 
 
@@ -81,6 +85,17 @@ def _refuse_overtaken(session: Session, decision: DecisionRow, changes: list[Cha
             f"decision {decision.id} added obligations, which stay on record; "
             "amend again, or exempt the units with `muster exempt`",
         )
+
+
+def _refuse_loss(session: Session, decision: DecisionRow, changes: list[Change]) -> None:
+    """Refuse to put a definition back in force that does not ask for what was made under the later one."""
+    row = session.get_one(CampaignRow, decision.campaign_id)
+    for change in changes:
+        kept = definition_kept(session, change.before or "") if change.field is Changed.DEFINITION else None
+        if kept is not None:
+            why = "; ".join(lost(session, row, rulebook_of(row), Rulebook(Campaign.model_validate(kept))))
+            if why:
+                raise NotPossible("standing", f"decision {decision.id} cannot be taken back: {why}")
 
 
 def _swap(
@@ -102,6 +117,8 @@ def _swap(
         reverses=decision.id,
         changes=swapped(session, act, changes),
     )
+    for request in session.scalars(select(RequestRow).where(RequestRow.decision_id == decision.id)):
+        request.decision_id = None  # what it granted is asked for again
     notice = TELLS.get(root.kind)
     if notice is not None and told:
         ids = {c.obligation_id for c in changes if c.field in (Changed.DUE, Changed.EXEMPT)}

@@ -48,6 +48,7 @@ SomeContact = TypeVar("SomeContact", bound=Contact)
 
 UNIT_ORDER = ("liaison", "duty", "responsible")
 RESPONSIBLE_FIRST = ("responsible", "liaison", "duty")
+BULLETIN = "escalation_bulletin"  # goes to everybody and names who is silent
 TO_RESPONSIBLE = frozenset({"escalation", "escalation_digest", "reminder_responsible", "supervision_order"})
 OFFICE_ORDER = ("lead", "reviewer", "approver", "ops")
 

@@ -87,7 +87,9 @@ def stand_of(
             previous = sent
             told.append(rung)
             continue
-        opens = max(rung_earliest(ob.due, rung, hours, previous), ob.chase_from)
+        opens = rung_earliest(ob.due, rung, hours, previous)
+        if opens < ob.chase_from:  # it was owed again when its time had come: a working day to hand it in
+            opens = working_days_later(ob.chase_from, 1, hours)
         if as_of >= opens and party_of(ob, rung.audience, office_id) is None:
             orphaned = True
             continue
