@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -16,6 +16,16 @@ HOUSE = Path(__file__).parent
 PLACEHOLDER = "change-me"
 MIN_SECRET = 16
 DEFAULT_LANE = "default"
+
+
+class ClockSetting(BaseModel):
+    """A clock of the campaigns' own: it shows ``shows`` at the wall's ``at``, and runs ``speed`` times as fast."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shows: AwareDatetime
+    at: AwareDatetime
+    speed: float = Field(gt=0, le=1_000_000)
 
 
 class LaneSetting(BaseModel):
@@ -155,6 +165,10 @@ class Settings(BaseSettings):
     rehearsal: bool = Field(
         default=False, description="Set by `muster rehearse`: the fence is open, the relay must be loopback."
     )
+    clock: ClockSetting | None = Field(
+        default=None,
+        description="A clock of the campaigns' own, in rehearsals only: JSON with shows, at (instants) and speed.",
+    )
     allow_list: tuple[str, ...] = Field(
         default=(), description="Addresses (or @domains) that may be written to before `muster go-live`."
     )
@@ -241,6 +255,8 @@ class Settings(BaseSettings):
                 f"MUSTER_REHEARSAL is set and MUSTER_SMTP_HOST is {self.smtp_host}: "
                 "a rehearsal only ever sends to this machine"
             )
+        if self.clock is not None and not self.rehearsal:
+            raise ValueError("MUSTER_CLOCK is set and MUSTER_REHEARSAL is not: real campaigns run by the real time")
         if self.portal_url and (fault := _fault_in_url(self.portal_url)):
             raise ValueError(f"MUSTER_PORTAL_URL is {self.portal_url}: {fault}")
         if self.smtp_tls == "none" and not is_loopback(self.smtp_host):

@@ -1,7 +1,6 @@
 """Commands over a campaign as a whole: check it, look ahead, run its steps, let it go live, rehearse it."""
 
 import asyncio
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,6 +50,7 @@ def plan(campaign: str, *, as_of: str | None = None) -> None:
 
     """
     from office.timetable import deadlines_of, outlook, plan_of_month  # noqa: PLC0415
+    from tasks.desk import now  # noqa: PLC0415
 
     house = premises()
     book, steps = plan_of_month(house, campaign)
@@ -70,7 +70,7 @@ def plan(campaign: str, *, as_of: str | None = None) -> None:
         return
     moment = moment_of(as_of, book.campaign.zone)
     assert moment is not None  # noqa: S101  for the type checker: as_of was given
-    found = outlook(house, book.campaign.key, moment, replay=moment < datetime.now(UTC))
+    found = outlook(house, book.campaign.key, moment, replay=moment < now())
     table(
         ("step", "to", "notice", "about"),
         found.mails,

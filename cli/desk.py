@@ -41,8 +41,9 @@ def quiet_prefect() -> None:
 def act(as_of: datetime | None = None) -> "Act":
     """Return the act of whoever sits at the keyboard."""
     from ledger.acts import Act  # noqa: PLC0415
+    from tasks.desk import now  # noqa: PLC0415
 
-    return Act.now(f"staff:{getpass.getuser()}", as_of)
+    return Act.now(f"staff:{getpass.getuser()}", as_of or now())
 
 
 def moment_of(text: str | None, zone: str = "Asia/Shanghai") -> datetime | None:

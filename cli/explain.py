@@ -1,7 +1,5 @@
 """The command that explains one obligation, in the words of the office."""
 
-from datetime import UTC, datetime
-
 from cli.desk import moment_of, premises
 from cli.showing import say
 
@@ -26,6 +24,7 @@ def explain(
     """
     from office.explaining import explain as explained  # noqa: PLC0415
     from office.stops import zone_of_house  # noqa: PLC0415
+    from tasks.desk import now  # noqa: PLC0415
 
     house = premises()
     with house.ledger.reading() as session:
@@ -33,7 +32,7 @@ def explain(
         parts = explained(
             session,
             house,
-            moment or datetime.now(UTC),
+            moment or now(),
             unit,
             deliverable,
             occurrence=occurrence,

@@ -1,8 +1,6 @@
 """The command that serves the pages where units hand in, and the portal that `muster serve` runs beside the sender."""
 
 import asyncio
-from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter, validators
@@ -78,6 +76,7 @@ def portal_app() -> "FastAPI":
     from portal.app import create_app  # noqa: PLC0415
     from portal.rules import MIB, PortalRules  # noqa: PLC0415
     from settings import settings  # noqa: PLC0415
+    from tasks.desk import now  # noqa: PLC0415
 
     config = settings()
     _ = config.secret  # a placeholder is refused now, not with the first visitor
@@ -89,7 +88,7 @@ def portal_app() -> "FastAPI":
         secure=config.portal_url.startswith("https://"),
     )
     SANDBOX.warm()  # so that the first upload does not wait for a reading process
-    return create_app(premises, partial(datetime.now, UTC), rules)
+    return create_app(premises, now, rules)
 
 
 def portal_beside() -> "list[Companion]":

@@ -10,12 +10,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from ledger.acts import Act
 from mail.mailbox import Mailbox, MailboxAway, pause
 from office.intake import fetch_mail
 from office.premises import Premises
+from tasks.desk import now
 
 LONGEST_PAUSE_S = 300.0
 Say = Callable[[str], None]
@@ -87,6 +87,6 @@ def poller_of(premises: Premises, *, poll_s: float, say: Say) -> Poller:
     """Return the poller of the premises' mailbox."""
 
     def fetch(stopped: Callable[[], bool]) -> int:
-        return fetch_mail(premises, Act.now("rule:collect", datetime.now(UTC)), stopped)
+        return fetch_mail(premises, Act.now("rule:collect", now()), stopped)
 
     return Poller(premises.mailbox, fetch, poll_s=poll_s, say=say)

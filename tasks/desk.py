@@ -13,9 +13,13 @@ from mail.imap import ImapMailbox, ImapServer
 from mail.mailbox import Mailbox
 from mail.maildir import Maildir
 from office.premises import Premises
+from rules.clock import Clock
 from rules.lanes import Lane
 from rules.timetable import utc
 from settings import Settings, settings
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+REAL = Clock(shows=EPOCH, at=EPOCH, speed=1.0)
 
 
 def premises() -> Premises:
@@ -84,4 +88,15 @@ def moment_of(as_of: datetime | None) -> datetime:
         ValueError: the moment given has no zone.
 
     """
-    return datetime.now(UTC) if as_of is None else utc(as_of)
+    return now() if as_of is None else utc(as_of)
+
+
+def now() -> datetime:
+    """Return the moment it is for the campaigns, UTC: the wall's, but in a rehearsal with a clock of its own."""
+    return clock().moment(datetime.now(UTC))
+
+
+def clock() -> Clock:
+    """Return the clock the campaigns run by."""
+    own = settings().clock
+    return Clock(shows=own.shows, at=own.at, speed=own.speed) if own is not None else REAL

@@ -139,3 +139,13 @@ def test_a_portal_s_address_that_would_not_do_is_refused(url: str, said: str) ->
 @pytest.mark.parametrize("url", ["https://report.office.gov", "https://report.office.gov/", "http://127.0.0.1:8420"])
 def test_a_portal_s_address_that_does_is_taken(url: str) -> None:
     assert Settings(portal_url=url).portal_url == url
+
+
+def test_a_clock_of_the_campaigns_own_is_for_rehearsals_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = '{"shows": "2020-05-18T08:00:00+08:00", "at": "2026-03-01T00:00:00Z", "speed": 21600}'
+    monkeypatch.setenv("MUSTER_CLOCK", clock)
+    with pytest.raises(ValidationError, match="MUSTER_REHEARSAL is not"):
+        Settings()
+    own = Settings(rehearsal=True).clock
+    assert own is not None
+    assert own.speed == 21600
