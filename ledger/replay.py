@@ -20,22 +20,27 @@ class Moved:
     """How decisions moved a due instant: what it was at a past moment, and by what lateness is judged."""
 
     returns: dict[int, datetime | None] = field(default_factory=dict)  # that hold, each with the instant before it
-    then: tuple[datetime | None, datetime] | None = None
-    by: int = 0  # the decision before which it was so
+    due: tuple[int, datetime | None] | None = None  # what it was at a past moment, before the decision named
+    begin: tuple[int, datetime] | None = None  # of chasing
 
     @property
     def first_due(self) -> datetime | None:
         """What it was due by before the first return that holds."""
         return next(iter(self.returns.values()), None)
 
-    def was(self, decision_id: int, due: datetime | None, chase_from: datetime) -> None:
-        """Note what it was before a later decision; the first of them tells."""
-        if self.then is None or decision_id < self.by:
-            self.then, self.by = (due, chase_from), decision_id
+    def was_due(self, decision_id: int, due: datetime | None) -> None:
+        """Note what it was due by before a later decision; the first of them tells."""
+        if self.due is None or decision_id < self.due[0]:
+            self.due = (decision_id, due)
+
+    def was_chased_from(self, decision_id: int, begin: datetime) -> None:
+        """Note since when it was chased before a later decision; the first of them tells."""
+        if self.begin is None or decision_id < self.begin[0]:
+            self.begin = (decision_id, begin)
 
     def at_that_time(self, due: datetime | None, chase_from: datetime) -> tuple[datetime | None, datetime]:
         """Return the due instant and the begin of chasing as they were known."""
-        return self.then or (due, chase_from)
+        return self.due[1] if self.due else due, self.begin[1] if self.begin else chase_from
 
 
 UNMOVED = Moved()
@@ -71,14 +76,15 @@ def moved_by_decisions(
         due = datetime.fromisoformat(before["due"]) if before["due"] else None
         of_it = moved.setdefault(obligation_id, Moved())
         if known_at is not None and as_of > known_at:
-            of_it.was(decision_id, due, datetime.fromisoformat(before["chase_from"]))
+            of_it.was_due(decision_id, due)
+            of_it.was_chased_from(decision_id, datetime.fromisoformat(before["chase_from"]))
         elif kind == RETURNED_BY_STAFF:
             of_it.returns[decision_id] = due
         elif reverses is not None:
             of_it.returns.pop(reverses, None)
     if known_at is not None:
-        for obligation_id, (decision_id, due, chase_from) in _dues_then(session, campaign_id, known_at).items():
-            moved.setdefault(obligation_id, Moved()).was(decision_id, due, chase_from)
+        for row in _changed_since(session, campaign_id, known_at, Changed.DUE, Changed.CHASE_FROM):
+            _note_change(moved.setdefault(row.obligation_id or 0, Moved()), row)
     return moved, states
 
 
@@ -93,21 +99,12 @@ def _changed_since(session: Session, campaign_id: int, known_at: datetime, *fiel
     yield from session.scalars(query)
 
 
-def _dues_then(
-    session: Session, campaign_id: int, known_at: datetime
-) -> dict[int, tuple[int, datetime | None, datetime]]:
-    """Return the due instants and begins of chasing that decisions changed after a moment, as they were then."""
-    dues: dict[int, tuple[int, datetime | None]] = {}
-    then: dict[int, tuple[int, datetime | None, datetime]] = {}
-    for row in _changed_since(session, campaign_id, known_at, Changed.DUE, Changed.CHASE_FROM):
-        if row.obligation_id is None:
-            continue
-        moment = datetime.fromisoformat(row.before) if row.before else None
-        if row.field == Changed.DUE:
-            dues.setdefault(row.obligation_id, (row.decision_id, moment))
-        elif row.obligation_id in dues and moment is not None:  # written right after its due instant
-            then.setdefault(row.obligation_id, (*dues[row.obligation_id], moment))
-    return then
+def _note_change(moved: Moved, row: ChangeRow) -> None:
+    before = _moment(row.before)
+    if row.field == Changed.DUE:
+        moved.was_due(row.decision_id, before)
+    elif before is not None:
+        moved.was_chased_from(row.decision_id, before)
 
 
 @dataclass(kw_only=True)

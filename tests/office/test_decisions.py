@@ -136,11 +136,12 @@ def test_a_granted_request_is_taken_back_too_and_a_refused_one_waits_again(desk:
             return ask_extension(session, desk.house, act(local(5, day)), party, mine, **wish).id  # type: ignore[arg-type]
 
     with desk.house.ledger.writing() as session:
-        given = grant(session, desk.house, staff(local(5, 28)), ask(28), grounds="同意").id
+        asked = ask(28)
+        given = grant(session, desk.house, staff(local(5, 28)), asked, grounds="同意").id
     undone(desk, given, local(5, 28, 10))
     assert of(desk, UNIT, "plan").due == local(6, 1, 0)
     with desk.house.ledger.writing() as session:
-        second = refuse(session, desk.house, staff(local(5, 29)), ask(29), grounds="不行").id
+        second = refuse(session, desk.house, staff(local(5, 29)), asked, grounds="不行").id
     undone(desk, second, local(5, 29, 10))
     with desk.house.ledger.reading() as session:
         assert session.scalars(select(RequestRow).order_by(RequestRow.id.desc())).first().decision_id is None  # type: ignore[union-attr]
