@@ -195,6 +195,14 @@ def withdraw_chase(
     return len(touched)
 
 
+def withdraw_rungs(
+    session: Session, act: Act, campaign_id: int, *, obligation_ids: Collection[int], rungs: Collection[str], why: str
+) -> None:
+    """Take what waits to be said of obligations on some rungs out of its mails."""
+    wanted = ItemRow.obligation_id.in_(sorted(obligation_ids)), ItemRow.rung.in_(sorted(rungs))
+    _end_empty(session, act, campaign_id, _drop(session, campaign_id, *wanted), why)
+
+
 def _drop(session: Session, campaign_id: int, wanted: Any, *more: Any) -> set[int]:  # noqa: ANN401  conditions
     """Take items out of the chase mails that wait; return the mails."""
     stands = (

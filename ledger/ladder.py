@@ -52,6 +52,18 @@ def promises(session: Session, campaign_id: int, *, known_at: datetime | None = 
     return found
 
 
+def promises_about(
+    session: Session, obligation_id: int, *, known_at: datetime | None = None
+) -> list[AcknowledgementRow]:
+    """Return what was promised of an obligation, by whomever, the oldest first."""
+    campaign = select(ObligationRow.campaign_id).where(ObligationRow.id == obligation_id).scalar_subquery()
+    query = select(AcknowledgementRow).where(AcknowledgementRow.campaign_id == campaign)
+    if known_at is not None:
+        query = query.where(AcknowledgementRow.as_of <= known_at)
+    made = session.scalars(query.order_by(AcknowledgementRow.id))
+    return [row for row in made if any(obligation == obligation_id for obligation, _ in row.items)]
+
+
 def _asked(session: Session, campaign_id: int, known_at: datetime | None) -> dict[int, list[Asked]]:
     query = (
         select(RequestRow.id, RequestRow.obligation_id, RequestRow.asked_at, DecisionRow.as_of)

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from ledger.acts import Act
+from ledger.decisions import withdraw_rungs
 from ledger.facts import load_obligations, party_names
 from ledger.ladder import acknowledgements_of, parties_owing, record_acknowledgement, told_on
 from ledger.tables import AcknowledgementRow, CampaignRow, PartyRow
@@ -18,6 +19,8 @@ from rules.deadlines import StatedDeadline, due_instant, stated
 from rules.ladder import MOST_PROMISES
 from rules.obligations import Obligation, is_owed, titled
 from rules.timetable import LadderRung
+
+PROMISED = "what it speaks of was promised for a later day"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +103,11 @@ def acknowledge(session: Session, act: Act, party: PartyRow, number: int, until:
     covered = _open_to_promise(made, owed)
     if not covered:
         raise NotPossible("promised_twice", f"{party.code} has put off {rung.key} {MOST_PROMISES} times already")
-    return record_acknowledgement(session, act, party, rung.key, end, [(ob.id, ob.due) for ob in covered])
+    promise = record_acknowledgement(session, act, party, rung.key, end, [(ob.id, ob.due) for ob in covered])
+    above = [one.key for one in book.ladder if one.number > rung.number]
+    ids = [ob.id for ob in covered]
+    withdraw_rungs(session, act, party.campaign_id, obligation_ids=ids, rungs=above, why=PROMISED)
+    return promise
 
 
 def _rung(session: Session, party: PartyRow, number: int) -> tuple[Rulebook, LadderRung]:

@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 from ledger.acts import Act
 from ledger.decisions import changes_of, undone_numbers
 from ledger.facts import contacts_by_party, load_obligations, load_said, party_names
+from ledger.ladder import load_brakes, promises_about
 from ledger.review import files_of, versions_of
 from ledger.tables import (
+    AcknowledgementRow,
     CallRow,
     CampaignRow,
     CampaignState,
@@ -275,6 +277,7 @@ def _desk(s: Subject) -> Part:
         for d in _decisions(s)
     ]
     lines += [(r.asked_at, _request(s, r)) for r in _requests(s)]
+    lines += [(a.as_of, _promise(s, a)) for a in promises_about(s.session, s.ob.id, known_at=s.known_at)]
     lines += [(c.called_at, f"{s.at(c.called_at)}　电话，{_who(c.actor)}：{c.said}") for c in _calls(s)]
     return Part(heading="申请、决定和电话", lines=tuple(line for _, line in sorted(lines, key=lambda p: p[0])))
 
@@ -296,6 +299,11 @@ def _request(s: Subject, request: RequestRow) -> str:
     return f"{s.at(request.asked_at)}　申请{request.id}：{wish}，理由：{request.reason}；{answer}"
 
 
+def _promise(s: Subject, promise: AcknowledgementRow) -> str:
+    by = s.session.get_one(PartyRow, promise.party_id).name
+    return f"{s.at(promise.as_of)}　{by}知悉{rung_text(promise.rung, '')}，承诺{s.due(promise.until)}报送"
+
+
 def _calls(s: Subject) -> Iterable[CallRow]:
     about = or_(CallRow.obligation_id == s.ob.id, CallRow.obligation_id.is_(None))
     query = select(CallRow).where(CallRow.party_id == s.party.id, about).order_by(CallRow.id)
@@ -312,7 +320,13 @@ def _next(s: Subject) -> Part:
         return Part(heading="接下来", lines=("活动已暂停，恢复（muster resume）前不催办；材料照常接收。",))
     said = said_index(load_said(s.session, s.row.id, known_at=s.known_at))
     ahead = coming(
-        s.ob, said, s.as_of, policy=s.book.policy_of(s.ob.deliverable), ladder=s.book.ladder, hours=s.book.hours
+        s.ob,
+        said,
+        s.as_of,
+        policy=s.book.policy_of(s.ob.deliverable),
+        ladder=s.book.ladder,
+        hours=s.book.hours,
+        brakes=load_brakes(s.session, s.row.id, known_at=s.known_at),
     )
     lines = [_coming(s, one) for one in ahead if one.moment <= s.book.close_at]
     end = f"{s.at(s.book.close_at)}活动结束，此后不再催办。"

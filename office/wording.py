@@ -200,6 +200,7 @@ ENDED = {
     "the due instant was moved": "截止时间已变更",
     "a decision has overtaken it": "已有新的处理决定",
     "the judgement was taken back": "审核结论已撤回",
+    "what it speaks of was promised for a later day": "对方已承诺报送日期",
     **{key: UNSENT[key] for key in ("nothing_left", "paused", "expired", "no_contact")},
 }
 FATE = {

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from rules.ladder import FREE, Brakes, opens_at, promised_until
 from rules.notices import SaidAt, Skip, spared_returns, was_returned
 from rules.obligations import REPORTED, Obligation, SubmissionState, is_owed, standing
-from rules.timetable import Audience, Hours, LadderRung, ReminderPolicy, ReminderRung, reminder_rungs, rung_earliest
+from rules.timetable import Audience, Hours, LadderRung, ReminderPolicy, ReminderRung, reminder_rungs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +31,20 @@ class Unwritten:
 
 
 def coming(
-    ob: Obligation, said: SaidAt, as_of: datetime, *, policy: ReminderPolicy, ladder: Sequence[LadderRung], hours: Hours
+    ob: Obligation,
+    said: SaidAt,
+    as_of: datetime,
+    *,
+    policy: ReminderPolicy,
+    ladder: Sequence[LadderRung],
+    hours: Hours,
+    brakes: Brakes = FREE,
 ) -> list[Coming]:
-    """Return what is to come for an obligation that is owed, in order of time; nothing if it is not."""
+    """Return what is to come for an obligation that is owed, in order of time; nothing if it is not.
+
+    Promises and lists that staff declined hold a rung back as they do on the ladder; a request that waits does not
+    show here, for it may be answered at any time.
+    """
     if not is_owed(ob) or ob.due is None:
         return []
     found = [
@@ -41,11 +53,15 @@ def coming(
         if (ob.id, r.key, ob.due) not in said and r.moment > as_of and r.moment >= ob.chase_from
     ]
     previous: datetime | None = None
+    told: list[LadderRung] = []
     for rung in ladder:
         sent = said.get((ob.id, rung.key, ob.due))
         if sent is None:
-            sent = max(rung_earliest(ob.due, rung, hours, previous), ob.chase_from, as_of)
+            held = (promised_until(ob, told, brakes), brakes.declined.get((ob.id, rung.key, ob.due)))
+            sent = max(opens_at(ob, rung, hours, previous), as_of, *(until for until in held if until is not None))
             found.append(Coming(rung=rung.key, moment=sent, audience=Audience(rung.audience), notice=rung.notice))
+        else:
+            told.append(rung)
         previous = sent
     return sorted(found, key=lambda c: c.moment)
 

@@ -87,9 +87,7 @@ def stand_of(
             previous = sent
             told.append(rung)
             continue
-        opens = rung_earliest(ob.due, rung, hours, previous)
-        if opens < ob.chase_from:  # it was owed again when its time had come: a working day to hand it in
-            opens = working_days_later(ob.chase_from, 1, hours)
+        opens = opens_at(ob, rung, hours, previous)
         if as_of >= opens and party_of(ob, rung.audience, office_id) is None:
             orphaned = True
             continue
@@ -101,6 +99,21 @@ def stand_of(
         waits = Skip.NOBODY_ABOVE if orphaned else Skip.SAID if told else Skip.NOT_YET
         return Stand(None, waits, rung, opens)
     return Stand(None, Skip.NOBODY_ABOVE if orphaned and not told else Skip.LADDER_DONE)
+
+
+def opens_at(ob: Obligation, rung: LadderRung, hours: Hours, previous: datetime | None) -> datetime:
+    """Return the earliest moment of a rung, given when the one below it was said; of what is due at some instant."""
+    assert ob.due is not None  # noqa: S101  voluntary materials climb no ladder
+    opens = rung_earliest(ob.due, rung, hours, previous)
+    if opens < ob.chase_from:  # it was owed again when its time had come: a working day to hand it in
+        opens = working_days_later(ob.chase_from, 1, hours)
+    return opens
+
+
+def promised_until(ob: Obligation, told: Iterable[LadderRung], brakes: Brakes) -> datetime | None:
+    """Return until when the rungs above those that were told wait for what was promised in answer."""
+    found = (until for rung in told if (until := brakes.promised.get((ob.id, rung.key, ob.due))))
+    return max(found, default=None)
 
 
 def _held_back(
@@ -115,7 +128,7 @@ def _held_back(
 ) -> tuple[Skip | None, datetime | None]:
     """Return what keeps a rung from going out now although its moment has come, and until when."""
     below = tuple(told)
-    promised = max((until for r in below if (until := brakes.promised.get((ob.id, r.key, ob.due)))), default=None)
+    promised = promised_until(ob, below, brakes)
     if promised is not None and max(as_of, opens) < promised:
         return Skip.PROMISED, promised
     if as_of < opens:

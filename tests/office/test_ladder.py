@@ -15,12 +15,13 @@ from ledger import audit
 from ledger.campaigns import find_party
 from ledger.errors import UnknownApproval
 from ledger.ladder import open_approvals
-from ledger.tables import ApprovalRow, DraftRow, MessageRow, PartyRow
+from ledger.tables import ApprovalRow, DraftRow, ItemRow, MessageRow, ObligationRow, PartyRow
 from mail.parsing import parse_mail
 from office.acknowledging import acknowledge, rung_page
 from office.approvals import approve, decline, list_shown, waiting_lists
 from office.board import board, cell_text
 from office.exempting import exempt
+from office.explaining import explain
 from office.mailbook import Bytes, bytes_of
 from office.outbox import claim_shard
 from office.pausing import pause, resume
@@ -348,3 +349,23 @@ def test_the_department_of_a_category_hears_of_its_trade(cast: LoadedCampaign, t
         assert said.count("已逾期2天") == 2
         assert climb(desk, local(6, 8)) == {"escalation_digest": 1}
         assert text_of(desk, "OFFICE", "escalation_digest").count("已逾期8天") == 6
+
+
+def test_what_was_written_before_a_promise_and_has_not_left_is_withdrawn_and_explained(desk: Desk) -> None:
+    climb(desk, local(6, 2))
+    climb(desk, local(6, 4, 9))
+    consent(desk, local(6, 4, 20))  # the window is closed: the list waits for the morning
+    promise(desk, local(6, 4, 21), date(2020, 6, 8))
+    desk.send(local(6, 5, 9))
+    with desk.house.ledger.reading() as session:
+        digests = session.scalars(select(MessageRow).where(MessageRow.notice == "escalation_digest")).all()
+        ids = [digest.id for digest in digests if digest.state == "sent"]
+        left = session.scalars(select(ItemRow.obligation_id).where(ItemRow.message_id.in_(ids), ~ItemRow.gone))
+        units = {session.get_one(ObligationRow, id_).party_id for id_ in left}
+        assert units
+        assert find_party(session, 1, "BH001").id not in units
+        said = explain(session, desk.house, local(6, 5, 10), "BH001", "plan")
+    lines = [line for part in said for line in part.lines]
+    assert any("知悉" in line and "承诺6月8日（星期一）24时前报送" in line for line in lines)
+    [ahead] = [part.lines for part in said if part.heading == "接下来"]
+    assert ahead[1].startswith("6月9日")  # the day after the promise, and not before
