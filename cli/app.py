@@ -8,6 +8,7 @@ from cyclopts import App, CycloptsError
 from pydantic import ValidationError
 
 from cli import (
+    accounts,
     calendar,
     campaigns,
     decisions,
@@ -98,6 +99,7 @@ for command in (
 ):
     app.command(command)
 app.command(review.return_, name="return")
+app.command(accounts.app)
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -13,6 +13,7 @@ LedgerError
 ├── UnknownRequest
 ├── UnknownPaper
 ├── UnknownDecision
+├── UnknownStaff
 └── BrokenChain
 """
 
@@ -71,6 +72,10 @@ class UnknownApproval(LedgerError):  # noqa: N818
 
 class UnknownDecision(LedgerError):  # noqa: N818
     """There is no such decision."""
+
+
+class UnknownStaff(LedgerError):  # noqa: N818
+    """No account has that name."""
 
 
 class TakenOver(LedgerError):  # noqa: N818

@@ -34,6 +34,7 @@ from office.premises import Premises
 from office.rulebook import rulebook_of
 from office.skeletons import Composed, Kept
 from office.spoken import last_reached, notes_of, pages_to_acknowledge
+from office.staff_links import queue_url
 from rules.delivery import BULLETIN
 from rules.obligations import Obligation, is_owed, standing, titled
 from rules.rates import Totals, totals
@@ -43,6 +44,7 @@ CHASES = frozenset(
     {"reminder", "reminder_responsible", "escalation", "escalation_digest", "supervision_order", BULLETIN}
 )
 SAME_FOR_MANY = frozenset({"launch", "reminder", "reminder_responsible", "escalation", "closing"})
+OF_STAFF = frozenset({"digest", "alert"})  # told to staff, who do it on their pages
 SPEAK_OF_OTHERS = frozenset(
     {"escalation_digest", BULLETIN}
 )  # notices that name obligations of parties they do not go to
@@ -190,6 +192,7 @@ class Composer:
             why=wording.WHY[message.notice],
             date_text=wording.moment_text(self._act.as_of, self._book.zone),
             link=link,
+            desk=queue_url(self._premises, self._row.key) if message.notice in OF_STAFF else "",
             acknowledge=pages_to_acknowledge(message.notice, live, self._book.ladder, link),
             items=self._item_lines(party.id, {item.obligation_id for item in live}),
             attachments=tuple(e.file_name for e in enclosures),

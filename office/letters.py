@@ -195,6 +195,7 @@ class LetterContext:
     why: str
     date_text: str
     link: str = ""
+    desk: str = ""  # of what staff are told: the staff page on which it is done
     acknowledge: tuple[str, ...] = ()  # pages on which to promise a date
     items: tuple[ItemLine, ...] = ()
     attachments: tuple[str, ...] = ()

@@ -165,7 +165,7 @@ class Counter:
         try:
             for content in ready.contents:
                 open_ahead(content)
-            with self._holding_the_pen(), premises.ledger.writing() as session:
+            with self.holding_the_pen(), premises.ledger.writing() as session:
                 shown = deed.do(replace(admit(session, premises, link, self._clock()), ready=ready), sent)
         finally:
             for content in ready.contents:
@@ -180,7 +180,7 @@ class Counter:
             return deed.prepare(admit(session, premises, link, self._clock()), sent)
 
     @contextmanager
-    def _holding_the_pen(self) -> Iterator[None]:
+    def holding_the_pen(self) -> Iterator[None]:
         """Let one of ours write at a time: a SQLite that several ask at once lets them try again and again."""
         if not self._pen.acquire(timeout=PEN_S):
             raise TimeoutError("others of the portal wrote for too long")

@@ -18,6 +18,7 @@ from ledger.tables.intake import IntakeKind, IntakeRow, IntakeState
 from ledger.tables.messages import GONE, UNTOLD, AttemptRow, ItemRow, MailClass, MessageRow, MessageState
 from ledger.tables.obligations import AnswerRow, DraftRow, FigureRow, FileRow, FindingRow, ObligationRow, SubmissionRow
 from ledger.tables.papers import PaperKind, PaperRow, PaperState
+from ledger.tables.staff import StaffRow, VisitRow
 
 __all__ = [
     "GONE",
@@ -61,6 +62,8 @@ __all__ = [
     "RequestRow",
     "SenderRow",
     "SlotRow",
+    "StaffRow",
     "SubmissionRow",
+    "VisitRow",
     "Written",
 ]
