@@ -201,14 +201,9 @@ def add_unit(
         phone: its duty telephone.
 
     """
-    from definition.roster import ContactRole, RosterContact, Unit  # noqa: PLC0415
-    from office.launching import join_unit  # noqa: PLC0415
-    from rules.addresses import ADDRESS  # noqa: PLC0415
+    from office.launching import join_unit, newcomer  # noqa: PLC0415
 
-    if not ADDRESS.fullmatch(email):
-        raise Refused(f"{email!r} is no e-mail address")
-    contact = RosterContact(role=ContactRole.DUTY, name="", address=email.lower(), phone=phone)
-    unit = Unit(code=code, name=name, category=category, superior=superior, contacts=(contact,))
+    unit = newcomer(code, name, category=category, superior=superior, email=email, phone=phone)
     house = premises()
     with house.ledger.writing() as session:
         owed = join_unit(session, act(), campaign, unit, grounds)

@@ -40,6 +40,7 @@ def extend(
         occurrence: of a series, which one, such as 2023-07-07.
 
     """
+    from office.choosing import names_in  # noqa: PLC0415
     from office.extending import extend as decide  # noqa: PLC0415
 
     day = day_or_moment(until)
@@ -47,7 +48,15 @@ def extend(
     with house.ledger.writing() as session:
         key = _named(session, campaign)
         made = decide(
-            session, house, act(), key, deliverable, to=_each(unit), until=day, grounds=grounds, occurrence=occurrence
+            session,
+            house,
+            act(),
+            key,
+            deliverable,
+            to=names_in(unit),
+            until=day,
+            grounds=grounds,
+            occurrence=occurrence,
         )
         leaves = when_answer_leaves(session, house, key)
     say(f"decision {made.id}: {deliverable} of {unit} is extended to {until}; who owes it is told: {leaves}")
@@ -66,12 +75,15 @@ def exempt(
         occurrence: of a series, which one; all of them unless given.
 
     """
+    from office.choosing import names_in  # noqa: PLC0415
     from office.exempting import exempt as decide  # noqa: PLC0415
 
     house = premises()
     with house.ledger.writing() as session:
         key = _named(session, campaign)
-        made = decide(session, house, act(), key, deliverable, to=_each(unit), grounds=grounds, occurrence=occurrence)
+        made = decide(
+            session, house, act(), key, deliverable, to=names_in(unit), grounds=grounds, occurrence=occurrence
+        )
         leaves = when_answer_leaves(session, house, key)
     say(f"decision {made.id}: {unit} is exempt from {deliverable}, and is told: {leaves}")
 
@@ -363,10 +375,6 @@ def undo(decision: int, *, grounds: str) -> None:
         told = len(told_by(session, made))
     whom = f"{told} units are told" if told else "nobody is told"
     say(f"decision {decision} is taken back by decision {made.id}: what it changed is as before; {whom}")
-
-
-def _each(names: str) -> list[str]:
-    return [name for name in names.replace("，", ",").replace("、", ",").split(",") if name]
 
 
 def _named(session: "Session", campaign: str | None) -> str:

@@ -13,6 +13,7 @@ from office.choosing import units_named
 from office.destination import IncomingFile
 from office.letters import DecisionLines, Rendered
 from office.premises import Premises
+from office.refusals import Mistaken
 from office.review import grounds_of
 from office.rulebook import open_book
 from office.samples import sample_context
@@ -109,6 +110,10 @@ def announce(
 def _check(announcement: Announcement) -> None:
     subject = announcement.subject.strip()
     if not subject or len(subject.splitlines()) > 1 or len(subject) > LONGEST_SUBJECT:
-        raise ValueError(f"the subject is one line of at most {LONGEST_SUBJECT} characters")
+        raise Mistaken(
+            "bad_subject",
+            f"the subject is one line of at most {LONGEST_SUBJECT} characters",
+            longest=str(LONGEST_SUBJECT),
+        )
     if not announcement.text.strip():
-        raise ValueError("an announcement needs a text")
+        raise Mistaken("no_text", "an announcement needs a text")

@@ -26,7 +26,7 @@ from office.alerts import APPROVALS, alert_staff
 from office.ladder import rungs_due, send_rungs
 from office.mailbook import local, one_line
 from office.premises import Premises
-from office.refusals import NotPossible
+from office.refusals import Mistaken, NotPossible
 from office.review import grounds_of
 from office.rulebook import Rulebook, rulebook_of
 from rules.deadlines import local_instant
@@ -79,7 +79,12 @@ def approve(
     said = grounds_of(grounds, "it goes out")
     asked, row, book = _open_one(session, occasion, campaign)
     if row.state == CampaignState.PAUSED:
-        raise NotPossible("standing", f"{row.key} is paused; `muster resume {row.key}` first, or decline it")
+        raise NotPossible(
+            "standing",
+            f"{row.key} is paused; `muster resume {row.key}` first, or decline it",
+            staff="approve_paused",
+            campaign=row.key,
+        )
     shown = shown_in(asked)
     notices = []
     for notice in rungs_due(session, row, book, act.as_of).to_approve:
@@ -108,7 +113,7 @@ def decline(
     if until is not None:
         again = local_instant(until, book.hours.send_at, book.zone)
         if again <= act.as_of:
-            raise ValueError(f"{until} has come already; name a later day on which to be asked again")
+            raise Mistaken("asked_again_past", f"{until} has come already; name a later day on which to be asked again")
     settle_approval(session, act, asked, ApprovalState.DECLINED, said, again_at=again)
     return again
 
@@ -118,9 +123,32 @@ def _open_one(session: Session, occasion: str, campaign: str | None) -> tuple[Ap
     only = find_campaign(session, campaign).id if campaign is not None else None
     asked = find_approval(session, occasion, only)
     if asked.state != ApprovalState.ASKED:
-        raise NotPossible("judged", f"{occasion} is {asked.state} already; `muster approvals` lists what waits now")
+        raise NotPossible(
+            "judged",
+            f"{occasion} is {asked.state} already; `muster approvals` lists what waits now",
+            staff="approval_answered",
+        )
     row = session.get_one(CampaignRow, asked.campaign_id)
     return asked, row, rulebook_of(row)
+
+
+def occasion_meant(session: Session, campaign: str, named: str) -> str:
+    """Return the occasion that staff name; where they name none, the only one of a campaign that waits.
+
+    Raises:
+        Mistaken: none waits, or several do.
+
+    """
+    if named.strip():
+        return named.strip()
+    waiting = [asked.occasion for asked in open_approvals(session, find_campaign(session, campaign).id)]
+    if not waiting:
+        raise Mistaken("no_approval", f"nothing of {campaign} waits for consent")
+    if len(waiting) > 1:
+        raise Mistaken(
+            "several_approvals", f"several rungs wait: {', '.join(waiting)}; name one", known="、".join(waiting)
+        )
+    return waiting[0]
 
 
 def waiting_lists(session: Session, campaign: str | None = None) -> list[tuple[str, ...]]:

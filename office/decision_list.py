@@ -27,7 +27,7 @@ def decisions(session: Session, zone: ZoneInfo, campaign_id: int, party: PartyRo
         (
             str(row.id),
             local(row.as_of, zone),
-            _what(session, row),
+            what_was_decided(session, row),
             _about(session, row),
             row.actor,
             one_line(row.grounds),
@@ -37,7 +37,7 @@ def decisions(session: Session, zone: ZoneInfo, campaign_id: int, party: PartyRo
     ]
 
 
-def _what(session: Session, decision: DecisionRow) -> str:
+def what_was_decided(session: Session, decision: DecisionRow) -> str:
     """Return a decision's kind in words, and of one that takes another back which."""
     if decision.kind == UNDONE:
         root, _ = root_of(session, decision)

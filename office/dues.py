@@ -26,6 +26,7 @@ def new_due(book: Rulebook, act: Act, stated: date | datetime) -> datetime:
         raise NotPossible(
             "bad_due",
             f"the campaign closed on {closes}; first `muster reopen-campaign {book.campaign.key} --until DAY`",
+            staff="campaign_over",
             closes=f"{closes.month}月{closes.day}日",
         )
     # A day beyond the close comes first: of the calendar's last day there is no next midnight.

@@ -45,7 +45,11 @@ def exempt(
     meant = [o for o in owed_of(session, row, book, deliverable, occurrence) if o.party_id in parties]
     fresh = [o for o in meant if o.exempt_at is None and o.due_at is not None]
     if not fresh:
-        raise NotPossible("nobody_meant", f"nobody of {', '.join(to)} owes {deliverable}; nothing was changed")
+        raise NotPossible(
+            "nobody_meant",
+            f"nobody of {', '.join(to)} owes {deliverable}; nothing was changed",
+            staff="exempt_nobody",
+        )
     one = fresh[0] if len(fresh) == 1 else None
     whose = {o.party_id for o in fresh}
     decision = decide(

@@ -54,7 +54,9 @@ def extend(  # noqa: PLR0913  a decision has that many sides
     later = [o for o in one_occurrence(meant, deliverable) if _is_later(o, due)]
     if not later:
         raise NotPossible(
-            "nobody_meant", f"nobody of {', '.join(to)} has an earlier deadline for {deliverable}; nothing was changed"
+            "nobody_meant",
+            f"nobody of {', '.join(to)} has an earlier deadline for {deliverable}; nothing was changed",
+            staff="no_earlier_due",
         )
     met = list(_met(session, row.id, book, {o.id for o in later}, due))
     after = {"to": list(to), "deliverable": deliverable, "settled": [request.id for request in met]}

@@ -31,6 +31,7 @@ from office.courtesy import answer_mail, said_the_same
 from office.destination import HandIn, IncomingFile, Placed, obligation_for, place
 from office.next_period import meant_for_next
 from office.premises import Premises
+from office.refusals import Mistaken
 from office.rulebook import open_book, rulebook_of
 from office.unchanged import standing_as_said
 from office.workbooks import NotPlacedError
@@ -263,6 +264,6 @@ def check_on_behalf(act: Act, grounds: str, received_at: datetime) -> None:
 
     """
     if not grounds.strip():
-        raise ValueError("say on what grounds: who called or came, and what was agreed")
+        raise Mistaken("no_grounds", "say on what grounds: who called or came, and what was agreed")
     if received_at > act.wall and received_at > act.as_of:
-        raise ValueError(f"received {received_at.isoformat()} lies in the future")
+        raise Mistaken("not_yet", f"received {received_at.isoformat()} lies in the future")

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from definition.loading import LoadedCampaign, load_campaign
 from definition.models import Campaign
-from definition.roster import Unit
+from definition.roster import ContactRole, RosterContact, Unit
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import (
@@ -24,8 +24,10 @@ from ledger.campaigns import (
 )
 from ledger.errors import AlreadyRecorded
 from ledger.tables import CampaignRow, ContactRow, MessageRow, ObligationRow, PartyKind, PartyRow
+from office.contact_changes import read_named
 from office.contacts import NO_ADDRESS
 from office.premises import Premises
+from office.refusals import Mistaken
 from office.rulebook import Rulebook, open_book, owed_by_unit
 from rules.addresses import ADDRESS
 from rules.deadlines import Occurrence
@@ -148,6 +150,18 @@ def obligation_of(
     )
 
 
+def newcomer(code: str, name: str, *, category: str, superior: str, email: str, phone: str = "") -> Unit:
+    """Return a unit as staff name it when it joins, with its duty mailbox.
+
+    Raises:
+        NotPossible: the address cannot be written to, or the telephone not dialled.
+
+    """
+    named = read_named(ContactRole.DUTY, "", email, phone)
+    contact = RosterContact(role=ContactRole.DUTY, name="", address=named.address, phone=named.phone)
+    return Unit(code=code, name=name, category=category, superior=superior, contacts=(contact,))
+
+
 def join_unit(session: Session, act: Act, campaign_key: str, unit: Unit, grounds: str) -> list[ObligationRow]:
     """Let a unit join a running campaign: a decision, its party, and its obligations from now on.
 
@@ -159,10 +173,19 @@ def join_unit(session: Session, act: Act, campaign_key: str, unit: Unit, grounds
     row, book = open_book(session, campaign_key)
     if unit.category not in book.campaign.categories:
         known = ", ".join(book.campaign.categories)
-        raise ValueError(f"category {unit.category!r} does not exist in {campaign_key}; use one of {known}")
+        raise Mistaken(
+            "unknown_category",
+            f"category {unit.category!r} does not exist in {campaign_key}; use one of {known}",
+            named=unit.category,
+            known="、".join(book.campaign.categories),
+        )
     codes = set(session.scalars(select(PartyRow.code).where(PartyRow.campaign_id == row.id)))
     if unit.superior not in codes:
-        raise ValueError(f"superior {unit.superior!r} of {unit.code} takes no part in {campaign_key}")
+        raise Mistaken(
+            "unknown_superior",
+            f"superior {unit.superior!r} of {unit.code} takes no part in {campaign_key}",
+            named=unit.superior,
+        )
     department = unit.industry or book.campaign.departments.get(unit.category)
     if department and department not in codes:
         raise ValueError(f"department {department!r} of {unit.code} takes no part in {campaign_key}")

@@ -35,7 +35,9 @@ def leave(
     """
     said = grounds_of(grounds, f"{party.code} leaves")
     if party.kind != PartyKind.UNIT or party.left_at is not None:
-        raise NotPossible("standing", f"{party.code} takes no part that it could leave")
+        raise NotPossible(
+            "standing", f"{party.code} takes no part that it could leave", staff="left_already", unit=party.name
+        )
     decision = decide(
         session,
         act,
@@ -62,7 +64,7 @@ def come_back(session: Session, premises: Premises, act: Act, party: PartyRow, g
     """
     said = grounds_of(grounds, f"{party.code} comes back")
     if party.left_at is None:
-        raise NotPossible("standing", f"{party.code} has not left")
+        raise NotPossible("standing", f"{party.code} has not left", staff="not_left", unit=party.name)
     book = rulebook_of(session.get_one(CampaignRow, party.campaign_id))
     changes = [Change(Changed.LEFT, iso(party.left_at), None, party.id), *_missed(session, act, party, book)]
     decision = decide(session, act, party.campaign_id, BACK, said, party_id=party.id, changes=changes)

@@ -14,7 +14,7 @@ from ledger.decisions import decide, iso
 from ledger.facts import load_obligations
 from ledger.tables import CampaignRow, Changed, DecisionRow, DeliverableRow, ObligationRow, PartyRow
 from office import wording
-from office.refusals import NotPossible
+from office.refusals import Mistaken, NotPossible
 from office.rulebook import open_book, rulebook_of
 from rules.obligations import REPORTED, Obligation, standing
 
@@ -33,7 +33,7 @@ def record_original(
 
     """
     if received_at > act.wall and received_at > act.as_of:
-        raise ValueError(f"received {received_at.isoformat()} lies in the future")
+        raise Mistaken("not_yet", f"received {received_at.isoformat()} lies in the future")
     campaign = rulebook_of(session.get_one(CampaignRow, obligation.campaign_id)).campaign
     deliverable = campaign.deliverable(session.get_one(DeliverableRow, obligation.deliverable_id).key)
     if not deliverable.original:

@@ -10,6 +10,7 @@ from ledger.campaigns import Change
 from ledger.decisions import decide, keep_definition
 from ledger.tables import CampaignRow, CampaignState, Changed, DecisionRow, PartyKind, PartyRow
 from office.premises import Premises
+from office.refusal_wording import STATE
 from office.refusals import NotPossible
 from office.review import grounds_of
 from office.rulebook import Rulebook, open_book
@@ -102,7 +103,13 @@ def reopen_campaign(
 
 def _refuse_unless(row: CampaignRow, *states: CampaignState) -> None:
     if row.state not in set(states):
-        raise NotPossible("standing", f"{row.key} is {row.state}; nothing was changed")
+        raise NotPossible(
+            "standing",
+            f"{row.key} is {row.state}; nothing was changed",
+            staff="campaign_is",
+            campaign=row.key,
+            state=STATE.get(row.state, row.state),
+        )
 
 
 def _move(session: Session, act: Act, row: CampaignRow, kind: str, state: CampaignState, grounds: str) -> DecisionRow:

@@ -22,7 +22,7 @@ from office.contact_changes import change_contact, is_first, read_named
 from office.dues import new_due
 from office.extending import extend_obligations
 from office.premises import Premises
-from office.refusals import NotPossible
+from office.refusals import Mistaken, NotPossible
 from office.review import grounds_of
 from office.rulebook import Rulebook, rulebook_of
 from rules.notices import ItemDue
@@ -164,7 +164,7 @@ def grant(
         decision = _extend(session, premises, act, request, said, until)
     else:
         if until is not None:
-            raise ValueError("a change of contact has no day; leave it out")
+            raise Mistaken("no_day_for_contact", "a change of contact has no day; leave it out")
         decision = _change(session, premises, act, request, said)
     request.decision_id = decision.id
     session.flush()

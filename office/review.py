@@ -30,7 +30,7 @@ from office.alerts import DESK, alert_staff
 from office.confirming import number_for
 from office.dues import due_after_return, new_due
 from office.premises import Premises
-from office.refusals import NotPossible
+from office.refusals import Mistaken, NotPossible
 from office.rulebook import Rulebook, rulebook_of
 from rules.forms import Severity
 from rules.notices import ItemDue
@@ -118,7 +118,7 @@ def accept(session: Session, premises: Premises, act: Act, submission_id: int, g
     """
     submission, obligation = ledger.find_submission(session, submission_id)
     if submission.state == SubmissionState.ACCEPTED:
-        raise NotPossible("judged", f"submission {submission_id} is accepted already")
+        raise NotPossible("judged", f"submission {submission_id} is accepted already", staff="accepted_already")
     return _conclude(
         session, premises, act, submission, obligation, SubmissionState.ACCEPTED, grounds_of(grounds, "it is accepted")
     )
@@ -168,7 +168,7 @@ def return_to_unit(
     said = tuple(reason.strip() for reason in reasons if reason.strip())
     grounds = grounds_of("；".join(said), "it is returned; the unit reads them in its mail")
     if submission.state == SubmissionState.RETURNED:
-        raise NotPossible("judged", f"submission {submission_id} is returned already")
+        raise NotPossible("judged", f"submission {submission_id} is returned already", staff="returned_already")
     fallen = _fall(session, submission, obligation)
     owed_again = all(v.id in fallen for v in _not_returned(session, obligation))
     book = _book(session, obligation)
@@ -269,7 +269,7 @@ def grounds_of(given: str, what: str) -> str:
 
     """
     if not given.strip():
-        raise ValueError(f"say on what grounds {what}; kept in the audit trail")
+        raise Mistaken("no_grounds", f"say on what grounds {what}; kept in the audit trail")
     return given.strip()[:LONGEST]
 
 

@@ -15,6 +15,8 @@ from office.composing import worth_saying
 from office.gate import GIVES_UP_AFTER
 from office.generations import next_generation
 from office.premises import Premises
+from office.refusal_wording import MAIL_WAY
+from office.refusals import Mistaken
 from rules.delivery import choose_contact
 
 SETTLED = "mail_settled"
@@ -99,18 +101,34 @@ def resend(session: Session, premises: Premises, act: Act, message_id: int, grou
     grounds = _grounds(grounds, "it is written anew")
     message = find_message(session, message_id)
     if message.state not in MAY_BE_RESENT:
-        raise ValueError(_refusal(session, message, "only a mail that was sent, bounced or refused is written anew"))
+        raise Mistaken(
+            "mail_waits",
+            _refusal(session, message, "only a mail that was sent, bounced or refused is written anew"),
+            mail=str(message.id),
+            way=MAIL_WAY.get(message.state, ""),
+        )
     later = _successor(session, message)
     if later is not None:
-        raise ValueError(f"mail {message.id} was written anew before: see mail {later.id}, which is {later.state}")
+        raise Mistaken(
+            "resent_before",
+            f"mail {message.id} was written anew before: see mail {later.id}, which is {later.state}",
+            mail=str(message.id),
+            later=str(later.id),
+        )
     if message.expires_at is not None and act.as_of >= message.expires_at:
-        raise ValueError(f"mail {message.id} would not leave: what it says is out of date")
+        raise Mistaken(
+            "resend_expired",
+            f"mail {message.id} would not leave: what it says is out of date",
+            mail=str(message.id),
+        )
     if choose_contact(contacts_of(session, message.party_id), message.notice) is None:
         party = session.get_one(PartyRow, message.party_id)
         campaign = session.get_one(CampaignRow, message.campaign_id).key
-        raise ValueError(
+        raise Mistaken(
+            "resend_nobody",
             f"mail {message.id} would not leave: no contact of {party.code} {party.name} works; "
-            f"`muster contacts {campaign}` has the telephone"
+            f"`muster contacts {campaign}` has the telephone",
+            unit=party.name,
         )
     again = next_generation(message, items_of(session, [message.id])[message.id])
     planned = plan_messages(session, act, message.campaign_id, premises.mail_domain, [again])[0]

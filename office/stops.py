@@ -19,6 +19,7 @@ from office.contacts import contacts_of_all
 from office.gate import scopes_of
 from office.mailbook import one_line
 from office.premises import Premises
+from office.refusals import Mistaken
 from office.rulebook import rulebook_of
 from rules.delivery import choose_contact
 from rules.lanes import Lane, lane_of, pace_at
@@ -80,12 +81,19 @@ def scope_of(session: Session, premises: Premises, campaign: str | None, lane: s
     if campaign is not None:
         known = _known_campaigns(session, premises)
         if campaign not in known and scope_of_campaign(campaign) not in senders.scopes_held(session):
-            raise ValueError(f"no campaign {campaign!r}; there are {', '.join(known) or 'none'}")
+            raise Mistaken(
+                "unknown_campaign",
+                f"no campaign {campaign!r}; there are {', '.join(known) or 'none'}",
+                named=campaign,
+                known="、".join(known) or "无",
+            )
         return scope_of_campaign(campaign)
     if lane is not None:
         lanes = [known_lane.name for known_lane in premises.lanes]
         if lane not in lanes and scope_of_lane(lane) not in senders.scopes_held(session):
-            raise ValueError(f"no lane {lane!r}; there are {', '.join(lanes)}")
+            raise Mistaken(
+                "unknown_lane", f"no lane {lane!r}; there are {', '.join(lanes)}", named=lane, known="、".join(lanes)
+            )
         return scope_of_lane(lane)
     return EVERYTHING
 

@@ -23,6 +23,7 @@ from ledger.decisions import (
 from ledger.replay import EXTENDED, RETURNED_BY_STAFF, UNDONE
 from ledger.requests import REFUSED
 from ledger.tables import CampaignRow, Changed, DecisionRow, ObligationRow, PartyRow, RequestRow
+from office import wording
 from office.amending import lost
 from office.contact_changes import CHANGED, Named, change_contact
 from office.correcting import CORRECTED
@@ -58,14 +59,24 @@ def undo(session: Session, premises: Premises, act: Act, number: int, grounds: s
     said = grounds_of(grounds, "it is taken back")
     undone = undone_numbers(session, decision.campaign_id).get(number)
     if undone is not None:
-        raise NotPossible("standing", f"decision {number} was taken back before, by decision {undone}")
+        raise NotPossible(
+            "standing",
+            f"decision {number} was taken back before, by decision {undone}",
+            staff="undone_before",
+            by=str(undone),
+        )
     special = _SPECIAL.get(decision.kind)
     if special is not None:
         return special(session, premises, act, decision, said)
     changes = changes_of(session, number)
     if not changes:
         way = OTHERWISE.get(decision.kind, "decide anew")
-        raise NotPossible("standing", f"decision {number} ({decision.kind}) is not taken back like this: {way}")
+        raise NotPossible(
+            "standing",
+            f"decision {number} ({decision.kind}) is not taken back like this: {way}",
+            staff="not_undone",
+            kind=wording.DECISION.get(decision.kind, decision.kind),
+        )
     _refuse_overtaken(session, decision, changes)
     _refuse_loss(session, decision, changes)
     return _swap(session, premises, act, decision, changes, said)
@@ -74,16 +85,24 @@ def undo(session: Session, premises: Premises, act: Act, number: int, grounds: s
 def _refuse_overtaken(session: Session, decision: DecisionRow, changes: list[Change]) -> None:
     later = overtaken_by(session, decision)
     if later is not None:
-        raise NotPossible("standing", f"decision {decision.id} was overtaken by decision {later}; take that back first")
+        raise NotPossible(
+            "standing",
+            f"decision {decision.id} was overtaken by decision {later}; take that back first",
+            staff="overtaken",
+            later=str(later),
+        )
     if not still_stands(session, decision.campaign_id, changes):
         raise NotPossible(
-            "standing", f"what decision {decision.id} changed was changed again since; take the later act back first"
+            "standing",
+            f"what decision {decision.id} changed was changed again since; take the later act back first",
+            staff="changed_since",
         )
     if decision.after.get("added"):
         raise NotPossible(
             "standing",
             f"decision {decision.id} added obligations, which stay on record; "
             "amend again, or exempt the units with `muster exempt`",
+            staff="added",
         )
 
 
@@ -143,14 +162,23 @@ def _reopen(session: Session, premises: Premises, act: Act, decision: DecisionRo
     undone = undone_numbers(session, decision.campaign_id)
     later = next((id_ for id_ in session.scalars(query) if id_ not in undone), None)
     if later is not None:
-        raise NotPossible("standing", f"decision {decision.id} was overtaken by decision {later}; take that back first")
+        raise NotPossible(
+            "standing",
+            f"decision {decision.id} was overtaken by decision {later}; take that back first",
+            staff="overtaken",
+            later=str(later),
+        )
     return reopen(session, premises, act, int(decision.after["submission"]), grounds)
 
 
 def _contact_back(session: Session, premises: Premises, act: Act, decision: DecisionRow, grounds: str) -> DecisionRow:
     was = decision.before
     if "address" not in was:
-        raise NotPossible("standing", f"before decision {decision.id} there was no contact; name one: `muster contact`")
+        raise NotPossible(
+            "standing",
+            f"before decision {decision.id} there was no contact; name one: `muster contact`",
+            staff="no_contact_before",
+        )
     later = select(DecisionRow.id).where(
         DecisionRow.party_id == decision.party_id, DecisionRow.kind == CHANGED, DecisionRow.id > decision.id
     )
@@ -158,7 +186,10 @@ def _contact_back(session: Session, premises: Premises, act: Act, decision: Deci
     for id_ in session.scalars(later):
         if id_ not in undone and session.get_one(DecisionRow, id_).reverses is None:
             raise NotPossible(
-                "standing", f"decision {decision.id} was overtaken by decision {id_}; take that back first"
+                "standing",
+                f"decision {decision.id} was overtaken by decision {id_}; take that back first",
+                staff="overtaken",
+                later=str(id_),
             )
     party = session.get_one(PartyRow, decision.party_id)
     named = Named(role=was["role"], name=was["name"], address=was["address"], phone=was["phone"])  # kept as it was
@@ -197,7 +228,11 @@ def _withdraw(session: Session, premises: Premises, act: Act, decision: Decision
     """Withdraw an announcement as far as it waits; what has left has left."""
     withdrawn = withdraw_occasion(session, act, decision.campaign_id, occasion_of(decision))
     if not withdrawn:
-        raise NotPossible("standing", f"the announcement of decision {decision.id} has left; announce a correction")
+        raise NotPossible(
+            "standing",
+            f"the announcement of decision {decision.id} has left; announce a correction",
+            staff="announced_and_gone",
+        )
     after = {"of": decision.kind, "withdrawn": withdrawn}
     return decide(session, act, decision.campaign_id, UNDONE, grounds, after=after, reverses=decision.id, changes=())
 

@@ -1,0 +1,103 @@
+"""Why something was not done, as staff read it in Chinese: one sentence each, with the way out.
+
+Keys are the codes of :class:`office.refusals.Mistaken`, the staff codes of :class:`office.refusals.NotPossible`, and
+the names of the ledger's exceptions. Fields in braces are particulars of the error, or what staff had filled in.
+"""
+
+OTHERWISE = "没有办理，系统答复：{said}"
+
+REFUSED = {
+    # what was filled in
+    "no_grounds": "没有办理：请写明办理理由，理由会留存备查。",
+    "no_asker": "没有办理：请填写经办人姓名，办理记录要落到人。",
+    "needed": "没有办理：请填写“{field}”。",
+    "bad_date": "没有办理：“{field}”填的“{value}”不是日期，请写成 2020-06-11 这样的形式。",
+    "bad_moment": "没有办理：“{field}”填的“{value}”不是时间，请写成 2020-06-11T16:00 这样的形式。",
+    "bad_number": "没有办理：“{field}”填的“{value}”不是整数，请填写数字编号。",
+    "bad_choice": "没有办理：“{field}”不能填“{value}”，请从列出的选项中选择。",
+    "bad_text": "没有办理：“{field}”填写有误，请核对后重填。",
+    # whom and what it is about
+    "UnknownCampaign": "没有办理：没有启动过代码为“{campaign}”的活动，请核对活动代码。",
+    "unknown_campaign": "没有办理：没有启动过代码为“{named}”的活动，已启动的有：{known}。",
+    "no_campaign": "没有办理：目前没有正在进行的活动，请填写活动代码。",
+    "several_campaigns": "没有办理：正在进行的活动不止一个（{known}），请填写活动代码。",
+    "unknown_unit": "没有办理：活动中没有“{named}”这家单位，请填写单位代码（如 BH001）或单位全称。",
+    "UnknownParty": "没有办理：活动中没有“{unit}”这家单位，请填写单位代码（如 BH001）或单位全称。",
+    "same_name": "没有办理：名为“{named}”的单位不止一家（{known}），请改填单位代码。",
+    "nobody_named": "没有办理：请写明对象，可填单位代码、单位全称、类别，或“全部”。",
+    "unknown_whom": "没有办理：“{named}”既不是单位也不是类别，请填单位代码、单位全称、类别（{categories}）或“全部”。",
+    "has_left": "没有办理：“{named}”已退出活动，请先让它恢复参加（收回退出的决定）。",
+    "unknown_deliverable": "没有办理：没有“{named}”这项材料，可填：{known}。",
+    "unknown_occurrence": "没有办理：《{named}》没有“{occurrence}”这一期，现有：{known}。",
+    "which_occurrence": "没有办理：《{named}》按期报送，请填写是哪一期：{known}。",
+    "owes_none": "没有办理：{unit}不需要报送“{named}”，请核对单位和材料。",
+    # dates
+    "bad_due": "没有办理：新的截止日期应在今天之后、活动截止日期{closes}之前（含当日），请另填日期。",
+    "campaign_over": "没有办理：活动已于{closes}截止，请先重新开放活动，再办理。",
+    "not_later": "没有办理：新的日期应晚于现在的截止时间（{due}），请填写更晚的日期。",
+    "no_earlier_due": "没有办理：所填单位这项材料的截止时间都不早于新日期（或已免报），请填写更晚的日期。",
+    "not_yet": "没有办理：填写的收到时间还没有到，请填写实际收到的时间。",
+    "asked_again_past": "没有办理：再次提请的日期（{until}）已经到了，请填写更晚的日期。",
+    "no_day_for_contact": "没有办理：这份申请是变更联系人，没有日期，请把日期留空。",
+    # how things stand
+    "exempt_nobody": "没有办理：所填单位都不欠这项材料（可能已免报，或属自愿报送），没有可免的。",
+    "accepted_already": "没有办理：这份报送件已经接收，不必再办。",
+    "returned_already": "没有办理：这份报送件已经退回，不必再办。",
+    "nothing_handed_in": "没有办理：{unit}还没有报送{named}，没有可以审核的报送件。",
+    "whose_submission": "没有办理：第{submission}号报送件不是“{unit}”的，请核对编号和单位。",
+    "which_submission": "没有办理：请填写报送件编号，或者单位和材料两项。",
+    "UnknownSubmission": "没有办理：没有第{submission}号报送件，请核对编号。",
+    "UnknownMessage": "没有办理：没有第{mail}号邮件，请核对编号。",
+    "UnknownRequest": "没有办理：没有第{request}号申请，请核对编号。",
+    "UnknownDecision": "没有办理：没有第{decision}号决定，请核对编号。",
+    "decided": "没有办理：第{request}号申请已经处理过了。",
+    "no_original": "没有办理：这项材料不要求报送纸质件，不必登记。",
+    "NotPlacedError": "没有办理：{unit}的{deliverable}现在不能登记零报告，可能已经报过，或者这项材料不接受零报告。",
+    "nil_before": "没有办理：{unit}的{deliverable}已经登记过零报告，不必再办。",
+    "bad_address": "没有办理：邮箱“{address}”写得不对，请核对后重填。",
+    "bad_phone": "没有办理：电话“{phone}”写得不对，请填写号码，如 022-12345678，有分机的写 022-12345678转8001。",
+    "contact_already": "没有办理：{address}已经是{unit}的首选{role}，没有需要变更的。",
+    "mail_waits": "没有办理：第{mail}号邮件{way}，只有已发出、被退回或被拒收的邮件才能重发。",
+    "whose_mail": "没有办理：第{mail}号邮件不是活动“{campaign}”的，请核对编号，或填写活动代码。",
+    "whose_request": "没有办理：第{request}号申请不是活动“{campaign}”的，请核对编号，或填写活动代码。",
+    "whose_decision": "没有办理：第{decision}号决定不是活动“{campaign}”的，请核对编号，或填写活动代码。",
+    "resent_before": "没有办理：第{mail}号邮件已经重发过，见第{later}号邮件。",
+    "resend_expired": "没有办理：第{mail}号邮件所说的事已过时效，重发也不会发出。",
+    "resend_nobody": "没有办理：{unit}没有可用的邮箱，请先变更联系人，再重发。",
+    "UnknownHold": "没有办理：这个范围没有暂停发信，不必恢复。",
+    "held_already": "没有办理：这个范围已经暂停发信，不必再停。",
+    "unknown_lane": "没有办理：没有名为“{named}”的通道，现有：{known}。",
+    "which_lane": "没有办理：请填写通道名称，现有：{known}。",
+    "campaign_is": "没有办理：活动“{campaign}”目前{state}，不能这样办理。",
+    "left_already": "没有办理：“{unit}”已不在参加单位之列，不必再退出。",
+    "not_left": "没有办理：“{unit}”没有退出，不必恢复。",
+    "no_approval": "没有办理：目前没有等待审批的催办事项。",
+    "several_approvals": "没有办理：等待审批的催办事项不止一项，请填写事项编号：{known}。",
+    "UnknownApproval": "没有办理：没有编号为“{occasion}”的待批催办事项，请核对编号。",
+    "approval_answered": "没有办理：“{occasion}”已经批复过或已有新的清单，请按最新的待批事项办理。",
+    "approve_paused": "没有办理：活动“{campaign}”已暂停，请先恢复活动，或者不予同意。",
+    "AlreadyRecorded": "没有办理：代码为“{code}”的单位已在活动中，请核对代码。",
+    "unknown_category": "没有办理：活动没有“{named}”这个类别，可填：{known}。",
+    "unknown_superior": "没有办理：上级单位“{named}”不在活动中，请填写它的代码；没有上级的填 OFFICE。",
+    "bad_subject": "没有办理：邮件标题须为一行，且不超过{longest}个字，请修改。",
+    "no_text": "没有办理：请填写通知正文。",
+    "undone_before": "没有办理：第{decision}号决定已由第{by}号决定收回，不必再办。",
+    "overtaken": "没有办理：第{decision}号决定之后又作过第{later}号决定，请先收回后者。",
+    "changed_since": "没有办理：第{decision}号决定所改动的，后来又有变动，请先收回后来的办理。",
+    "not_undone": "没有办理：第{decision}号决定（{kind}）不能这样收回，请另行办理。",
+    "no_contact_before": "没有办理：第{decision}号决定之前没有登记过联系人，请直接变更联系人。",
+    "added": "没有办理：第{decision}号决定增加了应报材料，不能收回，请对有关单位办理免报。",
+    "announced_and_gone": "没有办理：第{decision}号决定的通知已经发出，收不回来，请另发一份更正。",
+}
+# What a campaign's state is called where it stands in the way.
+STATE = {"launched": "正在进行", "paused": "已暂停", "closed": "已结束"}
+# Why a mail is not written anew, by its state.
+MAIL_WAY = {
+    "planned": "还没有发出，会按时发出",
+    "deferred": "会自动再发",
+    "claimed": "正在发送",
+    "ambiguous": "是否送达不明，请先核实并结案（muster settle）",
+    "held": "所在通道已暂停，请先恢复发信",
+    "superseded": "所说事项已办完，已作废",
+    "expired": "已过时效，已作废",
+}
