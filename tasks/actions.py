@@ -10,11 +10,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from prefect import task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger.acts import Act
 from ledger.errors import LedgerError
-from ledger.tables import CampaignRow, PartyRow
+from ledger.tables import AuditRow, CampaignRow, PartyRow
 from office import wording
 from office.choosing import campaign_meant
 from office.effects import Effect, effect_since, fates_of, mark
@@ -26,6 +28,8 @@ from office.units import find_unit
 from office.workbooks import NotPlacedError
 from settings import settings
 from tasks.desk import act_of, now, premises
+
+AGAIN = "这次运行此前已经办理完毕，没有重复办理；办理记录可用 muster decisions 查到。"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,15 +98,25 @@ async def carry_out(verb: Verb, campaign: str, requested_by: str, given: Mapping
 
 def _carry_out(verb: Verb, campaign: str, act: Act, given: Mapping[str, object]) -> Outcome:
     _ = settings().secret  # a placeholder is refused before anything is planned
-    house = premises()
+    house, key = premises(), ""
     try:
         with house.ledger.writing() as session:
             row = campaign_meant(session, campaign)
             key, title, before = row.key, row.title, mark(session)
+            if _was_done(session, act):
+                return Outcome(campaign=key, title=title, done=Done(said=AGAIN))
             done = verb(Desk(session, house, act, row), given)
             return Outcome(campaign=key, title=title, done=done, effect=effect_since(session, key, before))
     except (ValueError, LedgerError, NotPlacedError) as error:
-        return Outcome(refused=in_chinese(error, {name: str(value) for name, value in given.items()}))
+        return Outcome(campaign=key, refused=in_chinese(error, {name: str(value) for name, value in given.items()}))
+
+
+def _was_done(session: Session, act: Act) -> bool:
+    """Whether this run carried its verb out before it was cut short: somebody retries it."""
+    if flow_run.run_count < 2:  # noqa: PLR2004  a first run looks through no trail
+        return False
+    query = select(AuditRow.seq).where(AuditRow.flow_run_id == act.flow_run_id, AuditRow.actor == act.actor)
+    return session.scalar(query.limit(1)) is not None
 
 
 async def publish_effect(action: str, given: Mapping[str, object], outcome: Outcome) -> None:

@@ -70,9 +70,9 @@ async def _act(title: str, verb: Callable[..., Done], form: Form, filled_in: Map
     except Mistaken as mistake:
         return Failed(message=in_chinese(mistake, {}))
     outcome = await carry_out(partial(_at_desk, verb), given[WHERE], given[BY], given)
+    await _tag(outcome.campaign)
     if outcome.refused:
         return Failed(message=outcome.refused)
-    await _tag(outcome.campaign)
     try:
         await _let_leave(outcome)
     finally:  # what was decided holds, and is shown, whatever keeps the mail
@@ -94,7 +94,7 @@ async def _let_leave(outcome: Outcome) -> None:
 
 async def _tag(campaign: str) -> None:
     """Let the run be found with its campaign's others: which campaign is meant is known only now."""
-    if flow_run.id is None:
+    if not campaign or flow_run.id is None:
         return
     async with get_client() as client:
         await client.update_flow_run(flow_run.id, tags={*flow_run.tags, f"campaign:{campaign}"})

@@ -8,6 +8,7 @@ signature it is shown carries there what the verb says in its annotations. It do
 import inspect
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from types import NoneType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -39,13 +40,15 @@ class Form:
 
     def signature(self) -> inspect.Signature:
         """Return the signature from which Prefect makes the form."""
-        return inspect.Signature([p.replace(default=self._shown(p)) for p in self.fields])
+        return inspect.Signature([self._shown(p) for p in self.fields])
 
-    def _shown(self, field: inspect.Parameter) -> FieldInfo:
+    def _shown(self, field: inspect.Parameter) -> inspect.Parameter:
+        """Return a field as Prefect is shown it; one that may stay empty as text: a choice of types puzzles people."""
         info = self._model.model_fields[field.name]
+        if NoneType in get_args(info.annotation):
+            return field.replace(annotation=str, default=_help(info, field.name, ""))
         default = PydanticUndefined if field.default is EMPTY else field.default
-        title: dict[str, Any] = {"title": info.title or field.name}
-        return FieldInfo(default=default, description=info.description, json_schema_extra=title)
+        return field.replace(default=_help(info, field.name, default))
 
     def read(self, filled_in: Mapping[str, object]) -> dict[str, Any]:
         """Return what was filled in, as the verb takes it; what was left empty is as the form has it.
@@ -70,6 +73,11 @@ class Form:
         return Mistaken(
             _fault_of(info.annotation), f"{given!r} does not fit {name}", field=field, value=str(given)[:80]
         )
+
+
+def _help(info: FieldInfo, name: str, default: object) -> FieldInfo:
+    title: dict[str, Any] = {"title": info.title or name}
+    return FieldInfo(default=default, description=info.description, json_schema_extra=title)
 
 
 def _asks(name: str, annotation: object, default: object = EMPTY) -> inspect.Parameter:
