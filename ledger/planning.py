@@ -37,9 +37,11 @@ from ledger.tables import ItemRow, MessageRow, MessageState, ObligationRow, Part
 from ledger.tables.base import Instant, table_of
 from rules.notices import REMINDER_OF, ReminderClass, Skip
 from rules.obligations import SubmissionState
+from rules.said import COMMON
 from rules.timetable import Reader
 
 LAUNCH = "launch"
+NAMED = 20  # obligations told of each reason that is not common
 STANDS = "state NOT IN ('superseded', 'expired')"  # to the letter as in the partial unique index
 
 _temporary = MetaData()
@@ -82,10 +84,14 @@ _parties, _submissions = table_of(PartyRow), table_of(SubmissionRow)
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedSet:
-    """What a planning by the set did: how many messages, and how many obligations were passed over by reason."""
+    """What a planning by the set did: how many messages, and how many obligations were passed over by reason.
+
+    ``passed`` are the first obligations of the reasons that are not common.
+    """
 
     messages: int = 0
     skips: Mapping[Skip, int] = field(default_factory=dict)
+    passed: Mapping[Skip, Sequence[int]] = field(default_factory=dict, compare=False)
 
 
 def due_instants(session: Session, campaign_id: int) -> list[tuple[str, datetime]]:
@@ -281,9 +287,16 @@ def _write(session: Session, act: Act, campaign_id: int, domain: str, *, notice:
     connection.execute(insert(_items).from_select(columns, items))
     by_skip = select(_verdicts.c.skip, func.count()).where(_verdicts.c.skip.is_not(None)).group_by(_verdicts.c.skip)
     skips = {Skip(skip): number for skip, number in session.execute(by_skip)}
+    passed = {skip: _first_of(session, skip) for skip in skips if skip not in COMMON}
     for table in TABLES:
         table.drop(connection)
     if count:
         detail = {"count": count, "notice": notice, "occasions": [occasion]}
         audit.append(session, act, "messages.planned", detail, campaign_id=campaign_id)
-    return PlannedSet(messages=count, skips=skips)
+    return PlannedSet(messages=count, skips=skips, passed=passed)
+
+
+def _first_of(session: Session, skip: Skip) -> Sequence[int]:
+    """Return the first obligations that were passed over for a reason."""
+    query = select(_verdicts.c.obligation_id).where(_verdicts.c.skip == skip.value)
+    return session.scalars(query.order_by(_verdicts.c.obligation_id).limit(NAMED)).all()

@@ -80,8 +80,8 @@ def board(session: Session, campaign: str) -> Board:
             (category, totals(ob for ob in obligations if ob.category == category))
             for category in book.campaign.categories
         ),
-        nil=_nil(session, row.id, obligations),
-        promised=_promised(session, row.id, book, obligations),
+        nil=nil_obligations(session, row.id, obligations),
+        promised=promised_days(session, row.id, book, obligations),
         papers=_papers(session, row.id, book, obligations),
     )
 
@@ -96,7 +96,9 @@ def _papers(session: Session, campaign_id: int, book: Rulebook, obligations: Seq
     }
 
 
-def _promised(session: Session, campaign_id: int, book: Rulebook, obligations: Sequence[Obligation]) -> dict[int, str]:
+def promised_days(
+    session: Session, campaign_id: int, book: Rulebook, obligations: Sequence[Obligation]
+) -> dict[int, str]:
     """Return the latest day that anybody promised for what is still owed."""
     until: dict[int, datetime] = {}
     current = {(ob.id, ob.due) for ob in obligations if is_owed(ob)}
@@ -107,7 +109,8 @@ def _promised(session: Session, campaign_id: int, book: Rulebook, obligations: S
     return {id_: f"{day.month}月{day.day}日" for id_, day in days.items()}
 
 
-def _nil(session: Session, campaign_id: int, obligations: Sequence[Obligation]) -> frozenset[int]:
+def nil_obligations(session: Session, campaign_id: int, obligations: Sequence[Obligation]) -> frozenset[int]:
+    """Return the obligations whose counting version is a nil return."""
     versions = nil_versions(session, campaign_id)
     counting = ((ob.id, version) for ob in obligations if (version := counting_version(ob.versions)) is not None)
     return frozenset(id_ for id_, version in counting if (id_, version.number) in versions)

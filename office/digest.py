@@ -109,21 +109,24 @@ def _line(book: Rulebook, waiting: Waiting, as_of: datetime) -> WaitingLine:
     )
 
 
-def what_waits(session: Session, row: CampaignRow, as_of: datetime) -> Iterator[Waiting]:
-    """Yield what waits for staff at a moment; what came up after it is left out, so that a late run says no more."""
-    for waiting in _everything(session, row):
+def what_waits(session: Session, row: CampaignRow, as_of: datetime, *, contacts: bool = True) -> Iterator[Waiting]:
+    """Yield what waits for staff at a moment; what came up after it is left out, so that a late run says no more.
+
+    Without ``contacts``: all but the contact work list, for those who show that by itself.
+    """
+    for waiting in _everything(session, row, contacts=contacts):
         if waiting.since <= as_of:
             yield waiting
 
 
-def _everything(session: Session, row: CampaignRow) -> Iterator[Waiting]:
+def _everything(session: Session, row: CampaignRow, *, contacts: bool) -> Iterator[Waiting]:
     yield from _versions(session, row)
     yield from _requests(session, row)
     yield from _letters(session, row)
     yield from _papers(session, row)
     yield from _approvals(session, row)
     yield from _in_doubt(session, row)
-    if row.state != CampaignState.CLOSED:  # nobody is written to any more
+    if contacts and row.state != CampaignState.CLOSED:  # nobody is written to any more
         yield from _contacts(session, row)
 
 

@@ -13,6 +13,7 @@ from ledger.acts import Act
 from ledger.campaigns import record_decision
 from ledger.outbox import NewMessage, plan_messages
 from ledger.tables import GONE, CampaignRow, DecisionRow, MessageRow, PaperKind, PaperRow, PaperState, PartyRow
+from office import wording
 from office.circulating import circulation_at, circulation_document
 from office.consolidation import DOCX
 from office.incoming import number_of, waiting_of
@@ -29,7 +30,7 @@ NOTHING_LEFT = "nothing is left to be demanded"
 DRAFT_PREFIX = "草稿-"
 KIND = {"order": "督办单", "circulation": "通报"}
 UNSENT = "已批准，未发出"  # and may be drafted again
-STATE = {"draft": "待批准", "approved": "已批准", "dropped": "已作废"}
+STATE = wording.PAPER_STATE
 
 
 @dataclass(frozen=True, kw_only=True)

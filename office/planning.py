@@ -1,7 +1,7 @@
 """Planning: what is due to be said, written into the outbox in the transaction that found it due."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,16 +34,21 @@ from rules.timetable import Reader, Step, StepKind
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """What a planning did: messages planned by notice, and the obligations passed over by reason."""
+    """What a planning did: messages planned by notice, and the obligations passed over by reason.
+
+    ``whom``: of the reasons that are not common the obligations, or the first of them.
+    """
 
     planned: Mapping[str, int] = field(default_factory=dict)
     skips: Mapping[str, int] = field(default_factory=dict)
+    whom: Mapping[str, Sequence[int]] = field(default_factory=dict, compare=False)
 
     def with_more(self, other: "Planned") -> "Planned":
         """Add what another planning of the same step did."""
         return Planned(
             planned=dict(Counter(self.planned) + Counter(other.planned)),
             skips=dict(Counter(self.skips) + Counter(other.skips)),
+            whom={key: [*self.whom.get(key, ()), *other.whom.get(key, ())] for key in {*self.whom, *other.whom}},
         )
 
 
@@ -104,7 +109,11 @@ def plan_step(session: Session, premises: Premises, act: Act, campaign: str, kin
     plan = decide(session, row, book, kind, act, replay=False)
     rows = send_rungs(session, premises, act, row, plan.notices)
     ask_for_consent(session, premises, act, row, plan.to_approve)
-    return Planned(planned=dict(Counter(r.notice for r in rows)), skips={str(k): n for k, n in plan.skips.items()})
+    return Planned(
+        planned=dict(Counter(r.notice for r in rows)),
+        skips={str(k): n for k, n in plan.skips.items()},
+        whom={str(k): ids for k, ids in plan.passed.items()},
+    )
 
 
 def _plan_reminders(session: Session, premises: Premises, act: Act, row: CampaignRow, book: Rulebook) -> Planned:
@@ -131,7 +140,9 @@ def _plan_reminders(session: Session, premises: Premises, act: Act, row: Campaig
 
 def _counted(notice: str, done: PlannedSet) -> Planned:
     return Planned(
-        planned={notice: done.messages} if done.messages else {}, skips={str(k): n for k, n in done.skips.items()}
+        planned={notice: done.messages} if done.messages else {},
+        skips={str(k): n for k, n in done.skips.items()},
+        whom={str(k): ids for k, ids in done.passed.items()},
     )
 
 

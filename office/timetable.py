@@ -72,14 +72,15 @@ def plan_of_month(premises: Premises, campaign: str) -> tuple[Rulebook, list[Pla
         passed = row.latest_as_of if row is not None else None
     return book, [
         replace(
-            _planned(book, step, owing), mailed=_mailed(book, step, mails) if passed and step.moment <= passed else None
+            _planned(book, step, owing),
+            mailed=mails_of_step(book, step, mails) if passed and step.moment <= passed else None,
         )
         for step in book.steps
     ]
 
 
-def _mailed(book: Rulebook, step: Step, mails: Mapping[str, int]) -> int | None:
-    """Return how many mails a past step's day saw."""
+def mails_of_step(book: Rulebook, step: Step, mails: Mapping[str, int]) -> int | None:
+    """Return how many mails a past step's day saw; None of a kind whose mails depend on what comes in."""
     day = step.moment.astimezone(book.zone).date().isoformat()
     prefix = {StepKind.REMIND: "remind:", StepKind.ESCALATE: "escalate:", StepKind.CONSOLIDATE: "consolidate:"}
     if step.kind is StepKind.LAUNCH:

@@ -18,6 +18,22 @@ STANDING = {
     "exempt": "免报",
     "left": "已退出",
 }
+# The same as one word of the board in the run UI.
+SHADE = {
+    "reported": "已报",
+    "late": "迟报",
+    "waiting": "待核",
+    "returned": "退回",
+    "overdue": "逾期",
+    "open": "未报",
+    "outside": "免报",
+}
+SHADE_WAITING = {"submitted": "待审核", "queried": "待核实"}
+SHADE_LATE = "（迟）"
+SHADE_LEFT = "未报（已退出）"
+SHADE_OVERDUE = "逾期{days}天"
+SHADE_PROMISED = "（承诺{day}）"
+SHADE_DONE = "{done}/{all}"
 SEVERITY = {"must": "强制", "query": "核实", "info": "提示"}
 CHANNEL = {"mail": "邮件", "portal": "网页", "phone": "电话", "paper": "纸质", "person": "当面"}
 NOTICE = {
@@ -87,6 +103,16 @@ STEP = {
     "escalate": "催办",
     "consolidate": "汇总",
     "deliver": "发信",
+}
+# The tasks of a run, as its picture names them.
+TASK = {
+    "freeze": "登记应报事项",
+    "plan": "拟定应发邮件",
+    "deliver": "发出一批邮件",
+    "repair": "改写下一联系人",
+    "fetch": "收取来信",
+    "take_in": "登记来件",
+    "consolidate": "编制汇总材料",
 }
 SKIP = {
     "reported": "已经报送，不再提醒",
@@ -212,6 +238,23 @@ FATE = {
     "held": "没有发出：发信已暂停",
     "refused": "没有送到：对方拒收或没有可用地址",
 }
+# The state of a mail in a word or two.
+LETTER = {
+    "planned": "待发",
+    "claimed": "正在发出",
+    "sent": "已发出",
+    "deferred": "对方要求稍后再发",
+    "refused": "对方拒收",
+    "bounced": "被退回",
+    "ambiguous": "是否送达不明",
+    "superseded": "无须再发",
+    "expired": "已过时效",
+    "held": "暂停在通道",
+}
+# The state of a paper.
+PAPER_STATE = {"draft": "待批准", "approved": "已批准", "dropped": "已作废"}
+# The state of a version handed in.
+VERSION = {"accepted": "已接收", "submitted": "待审核", "queried": "待核实", "returned": "已退回"}
 # Why an address fails, by how the record of it begins. What a mail server said is quoted, our own words are not.
 CAUSE = {
     "refused": "对方邮件服务器拒收，答复：“{said}”",

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from rules.ladder import FREE, Brakes, party_of, stand_of
 from rules.obligations import Obligation, Standing, SubmissionState, is_owed, standing
+from rules.said import COMMON
 from rules.said import Said as Said  # noqa: PLC0414  what is due is read together with what was said
 from rules.said import SaidAt as SaidAt  # noqa: PLC0414
 from rules.said import Skip as Skip  # noqa: PLC0414
@@ -45,12 +46,14 @@ class NoticeDue:
 class Plan:
     """The mails due, and for each obligation that is named in none of them the reason.
 
-    ``to_approve`` are mails that go out when staff agree; what they name is counted among the reasons.
+    ``to_approve`` are mails that go out when staff agree; what they name is counted among the reasons. ``passed`` are
+    the obligations of reasons that are not common, where they are asked for.
     """
 
     notices: tuple[NoticeDue, ...] = ()
     to_approve: tuple[NoticeDue, ...] = ()
     skips: Mapping[Skip, int] = field(default_factory=dict)
+    passed: Mapping[Skip, Sequence[int]] = field(default_factory=dict, compare=False)
 
 
 def launches_due(obligations: Iterable[Obligation], said: SaidAt) -> Plan:
@@ -240,25 +243,25 @@ def escalations_due(
     needs approval is listed by itself, a rung at a time.
     """
     today = as_of.astimezone(hours.zone).date().isoformat()
-    skips: Counter[Skip] = Counter()
+    passed: dict[Skip, list[int]] = {}
     due: dict[tuple[int, str], list[tuple[LadderRung, ItemDue]]] = {}
     to_approve: dict[tuple[int, str, str], list[ItemDue]] = {}
     for ob in obligations:
         if (reason := _outside(ob)) is not None:
-            skips[reason] += 1
+            passed.setdefault(reason, []).append(ob.id)
             continue
         stand = stand_of(ob, ladder, said, as_of, hours=hours, office_id=office_id, brakes=brakes)
         rung = stand.due
         party = party_of(ob, rung.audience, office_id) if rung is not None else None
         if rung is None or party is None:
-            skips[stand.reason or Skip.NOBODY_ABOVE] += 1
+            passed.setdefault(stand.reason or Skip.NOBODY_ABOVE, []).append(ob.id)
             continue
         item = ItemDue(obligation_id=ob.id, rung=rung.key, due=ob.due)
         if rung.approval:
-            skips[Skip.TO_APPROVE] += 1
+            passed.setdefault(Skip.TO_APPROVE, []).append(ob.id)
             to_approve.setdefault((party, rung.notice, f"{rung.key}:{today}"), []).append(item)
         elif (party, rung.notice) in mailed:
-            skips[Skip.MAILED_TODAY] += 1
+            passed.setdefault(Skip.MAILED_TODAY, []).append(ob.id)
         else:
             due.setdefault((party, rung.notice), []).append((rung, item))
     notices = (
@@ -274,7 +277,12 @@ def escalations_due(
         NoticeDue(party_id=party, notice=notice, occasion=occasion, items=tuple(items))
         for (party, notice, occasion), items in to_approve.items()
     )
-    return Plan(notices=tuple(notices), to_approve=tuple(listed), skips=skips)
+    return Plan(
+        notices=tuple(notices),
+        to_approve=tuple(listed),
+        skips={reason: len(ids) for reason, ids in passed.items()},
+        passed={reason: ids for reason, ids in passed.items() if reason not in COMMON},
+    )
 
 
 def _outside(ob: Obligation) -> Skip | None:

@@ -29,6 +29,12 @@ class Skip(StrEnum):
     CAMPAIGN_CLOSED = "campaign_closed"
 
 
+# Reasons that hold for the many: they are counted. Of the others staff ask whom they concern.
+COMMON = frozenset(
+    {Skip.REPORTED, Skip.SAID, Skip.NOT_YET, Skip.VOLUNTARY, Skip.EXPIRED, Skip.CAMPAIGN_PAUSED, Skip.CAMPAIGN_CLOSED}
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Said:
     """An item that was planned or sent and still stands: for which obligation, rung and due instant, and when."""

@@ -7,19 +7,20 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from ledger.acts import Act
+from office import wording
 from office.digest import plan_digest
 from office.horizon import extend_horizon
 from office.intake import Collected, drain_intake, fetch_mail
 from tasks.desk import act_of, premises
 
 
-@task(name="fetch mail", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=10)
+@task(name="fetch mail", task_run_name=wording.TASK["fetch"], cache_policy=NO_CACHE, retries=2, retry_delay_seconds=10)
 async def fetch_mailbox(as_of: datetime) -> int:
     """Fetch the mailbox into intake rows, for whichever campaign; return how many mails were new."""
     return await asyncio.to_thread(lambda act: fetch_mail(premises(), act), act_of("rule:collect", as_of))
 
 
-@task(name="take in mail", cache_policy=NO_CACHE)
+@task(name="take in mail", task_run_name=wording.TASK["take_in"], cache_policy=NO_CACHE)
 async def take_in_mail(campaign: str, as_of: datetime) -> Collected:
     """Match, check, record and answer the campaign's waiting mails, and tell staff what waits for them.
 

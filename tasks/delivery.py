@@ -43,7 +43,7 @@ async def open_sender(as_of: datetime) -> AsyncIterator[None]:
             await asyncio.shield(loop.run(sender.sign_off()))
 
 
-@task(name="deliver a shard", cache_policy=NO_CACHE)
+@task(name="deliver a shard", task_run_name=wording.TASK["deliver"], cache_policy=NO_CACHE)
 async def deliver_shard(campaign: str, limit: int, after: Place, only_lanes: Sequence[str] = ()) -> Delivered:
     """Claim a shard beyond a place in the queue, send it over the open connections, record what came of it.
 
@@ -53,7 +53,7 @@ async def deliver_shard(campaign: str, limit: int, after: Place, only_lanes: Seq
     return await loop.run(sender.send_shard(campaign, limit=limit, after=after, only_lanes=only_lanes))
 
 
-@task(name="write to the next contact", cache_policy=NO_CACHE)
+@task(name="write to the next contact", task_run_name=wording.TASK["repair"], cache_policy=NO_CACHE)
 async def repair_contacts(campaign: str, as_of: datetime) -> int:
     """Plan the next generation of refused and bounced mails to contacts that still work; return how many."""
     return await asyncio.to_thread(_repair, campaign, as_of)

@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from ledger.campaigns import find_campaign
 from ledger.errors import UnknownCampaign
+from office import wording
 from office.digest import plan_digest
 from office.launching import launch_campaign, load
 from office.planning import Planned, plan_step
@@ -15,7 +16,7 @@ from rules.timetable import StepKind
 from tasks.desk import act_of, premises
 
 
-@task(name="freeze campaign", cache_policy=NO_CACHE)
+@task(name="freeze campaign", task_run_name=wording.TASK["freeze"], cache_policy=NO_CACHE)
 async def freeze_campaign(campaign: str, as_of: datetime) -> bool:
     """Freeze definition, parties and obligations, unless that was done; return whether it was done now."""
     return await asyncio.to_thread(_freeze, campaign, as_of)
@@ -32,7 +33,7 @@ def _freeze(campaign: str, as_of: datetime) -> bool:
         return False
 
 
-@task(name="plan notices", cache_policy=NO_CACHE)
+@task(name="plan notices", task_run_name=wording.TASK["plan"], cache_policy=NO_CACHE)
 async def plan_notices(campaign: str, kind: StepKind, as_of: datetime) -> Planned:
     """Plan the notices of a step that are due and unsaid."""
     return await asyncio.to_thread(_plan, campaign, kind, as_of)

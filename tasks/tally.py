@@ -1,24 +1,21 @@
-"""The tally that ends each run: what was done, what was skipped and why, as an artifact that staff read."""
+"""The tally that ends each run: what was decided, for whom, what was skipped and why, as a page that staff read."""
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from prefect.artifacts import acreate_markdown_artifact
+from prefect.runtime import flow_run
 
-from office import wording
-from office.board import overall
-from office.contacts import Trouble, contact_troubles
 from office.intake import Collected
 from office.outbox import Delivered
 from office.planning import Planned
-from office.queue import unmatched_waiting
-from office.rulebook import open_book
-from office.stops import stops_in_words
-from rules.rates import Totals
+from office.run_report import Report, Run, report_of_run
+from office.views.tally import in_one_line, in_sentences, tally_page
 from tasks.desk import premises
+from tasks.speaking import say
+from tasks.views import publish_views
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,91 +48,46 @@ async def publish_tally(
     collected: Collected | None = None,
     delivered: Delivered,
 ) -> Tally:
-    """Publish the run's counts under a key that stays the same from run to run, and return them."""
+    """Publish the campaign's pages and the run's own, say in its log what it did, and return its counts."""
     planned, collected = planned or Planned(), collected or Collected()
-    needs = await asyncio.to_thread(_needs_a_person, campaign, moment)
+    views = await publish_views(campaign, moment)
     answers = {notice: planned.planned.get(notice, 0) + count for notice, count in collected.answers.items()}
-    tally = Tally(
+    counts = {
+        "planned": {**planned.planned, **answers},
+        "mails": dict(collected.mails),
+        "outcomes": dict(delivered.outcomes),
+        "unsent": delivered.unsent_by_reason(),
+        "skips": dict(planned.skips),
+    }
+    run = Run(
+        campaign=campaign,
+        step=step,
+        moment=moment,
+        id=str(flow_run.id or ""),
+        counts=counts,
+        whom=planned.whom,
+        views=views,
+    )
+    report = await asyncio.to_thread(_report, run)
+    say(in_sentences(report))
+    await acreate_markdown_artifact(
+        markdown=tally_page(premises().templates, report),
+        key=f"tally-{campaign}-{step}",
+        description=in_one_line(report),
+    )
+    return Tally(
         campaign=campaign,
         step=step,
         as_of=moment,
-        planned={**planned.planned, **answers},
-        mails=dict(collected.mails),
-        outcomes=dict(delivered.outcomes),
-        unsent=delivered.unsent_by_reason(),
-        skips=dict(planned.skips),
-        unreached=needs.unreached,
-        unmatched=needs.unmatched,
-        stops=needs.stops,
-        years_to_renew=needs.years_to_renew,
+        **counts,
+        unreached=len(report.needs.unreached),
+        unmatched=report.needs.unmatched,
+        stops=report.needs.stops,
+        years_to_renew=report.needs.years_to_renew,
     )
-    markdown = await asyncio.to_thread(_markdown, tally)
-    await acreate_markdown_artifact(
-        markdown=markdown, key=f"tally-{campaign}-{step}", description=f"{wording.STEP[step]}：本次办理情况"
-    )
-    return tally
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Needs:
-    """What needs a person beside a run's own counts."""
-
-    unreached: int
-    unmatched: int
-    stops: tuple[str, ...]
-    years_to_renew: tuple[int, ...]
-
-
-def _needs_a_person(campaign: str, moment: datetime) -> _Needs:
+def _report(run: Run) -> Report:
     house = premises()
     with house.ledger.reading() as session:
-        row, book = open_book(session, campaign)
-        return _Needs(
-            unreached=sum(t.trouble is Trouble.UNREACHED for t in contact_troubles(session, row.id)),
-            unmatched=unmatched_waiting(session),
-            stops=stops_in_words(session, house, campaign),
-            years_to_renew=book.years_to_renew(moment),
-        )
-
-
-def _markdown(tally: Tally) -> str:
-    house = premises()
-    templates = Environment(
-        loader=FileSystemLoader(house.templates / "artifacts"),
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701  markdown, not HTML
-    )
-    with house.ledger.reading() as session:
-        title, zone, totals = overall(session, tally.campaign)
-    return templates.get_template("tally.md").render(
-        step=wording.STEP[tally.step],
-        campaign=title,
-        key=tally.campaign,
-        moment=wording.moment_text(tally.as_of, zone),
-        planned=_named(tally.planned, wording.NOTICE),
-        mails=_named(tally.mails, wording.MAIL_KIND),
-        outcomes=_named(tally.outcomes, wording.OUTCOME),
-        unsent=_named(tally.unsent, wording.UNSENT),
-        skips=_named(tally.skips, wording.SKIP),
-        unreached=tally.unreached,
-        unmatched=tally.unmatched,
-        stops=tally.stops,
-        years_to_renew=tally.years_to_renew,
-        totals=_rates(totals),
-    )
-
-
-def _named(counts: Mapping[str, int], words: Mapping[str, str]) -> list[tuple[str, int]]:
-    return [(words[key], count) for key, count in counts.items() if count]
-
-
-def _rates(totals: Totals) -> dict[str, str | int]:
-    return {
-        "owed": totals.owed,
-        "reported": totals.reported,
-        "on_time": totals.on_time,
-        "returned": totals.returned,
-        "missing": totals.missing,
-        "report_rate": wording.rate_text(totals.report_rate),
-        "on_time_rate": wording.rate_text(totals.on_time_rate),
-    }
+        return report_of_run(session, house, run)

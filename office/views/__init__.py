@@ -1,0 +1,1 @@
+"""What staff see of a campaign in the run UI: pages of Markdown, from one look at the ledger."""
