@@ -194,9 +194,7 @@ class Settings(BaseSettings):
     )
     smtp_timeout_s: float = Field(default=60.0, gt=0, description="For every answer but the last.")
     smtp_final_timeout_s: float = Field(default=600.0, gt=0, description="For the answer to the final dot (RFC 5321).")
-    shard_size: int = Field(
-        default=500, ge=1, le=2000, description="Messages claimed at once, a task run each; more when many wait."
-    )
+    shard_size: int = Field(default=500, ge=1, le=2000, description="Messages claimed at once; more when many wait.")
     wake_poll_s: float = Field(default=2.0, gt=0, description="How often `muster serve` looks for new mail to send.")
     sweep_s: float = Field(default=300.0, gt=0, description="How often it sends what waits, woken or not.")
     intake_maildir: Path | None = Field(

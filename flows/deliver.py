@@ -6,7 +6,7 @@ from prefect import flow
 
 from ledger.outbox import HEAD
 from office.outbox import Delivered
-from tasks.delivery import Progress, deliver_shard, measure_queue, open_sender, repair_contacts
+from tasks.delivery import Progress, deliver_batch, deliver_by_rate, measure_queue, open_sender, repair_contacts
 from tasks.desk import moment_of
 from tasks.events import tell_events
 from tasks.naming import run_name
@@ -14,7 +14,7 @@ from tasks.tally import Tally, publish_tally
 
 
 async def drain_outbox(campaign: str, moment: datetime) -> Delivered:
-    """Send all that waits and may leave, shard by shard; where an address failed, go on to the next contact."""
+    """Send all that waits and may leave, batch by batch; where an address failed, go on to the next contact."""
     total = Delivered()
     progress = await measure_queue(campaign, moment)
     async with open_sender(moment):
@@ -28,25 +28,19 @@ async def drain_outbox(campaign: str, moment: datetime) -> Delivered:
 
 async def _through_the_queue(campaign: str, progress: Progress) -> Delivered:
     """Go through the queue once; then again for lanes whose rate was used up, as long as that sends something."""
-    total = await _pass(campaign, progress, only_lanes=())
-    while total.full_lanes and not total.relay_is_down:
-        again = await _pass(campaign, progress, only_lanes=tuple(sorted(total.full_lanes)))
-        total = total.without_full_lanes() + again
-        if not again.handed_over:
-            break
-    return total
-
-
-async def _pass(campaign: str, progress: Progress, *, only_lanes: tuple[str, ...]) -> Delivered:
-    """Look at every waiting message once, shard by shard."""
     total, place = Delivered(), HEAD
     while True:
-        shard = await deliver_shard(campaign, progress.shard_size, place, only_lanes)
-        total += shard
-        await progress.show(shard.handed_over)
-        if shard.reached is None or shard.relay_is_down or (only_lanes and shard.full_lanes >= set(only_lanes)):
-            return total
-        place = shard.reached
+        batch = await deliver_batch(campaign, progress.shard_size, place, shards=progress.shards_at_once)
+        total += batch
+        await progress.show(batch.handed_over)
+        if batch.reached is None or batch.relay_is_down:
+            break
+        place = batch.reached
+    if total.full_lanes and not total.relay_is_down:
+        again = await deliver_by_rate(campaign, progress.shard_size, sorted(total.full_lanes))
+        await progress.show(again.handed_over)
+        total = total.without_full_lanes() + again
+    return total
 
 
 @flow(name="deliver", flow_run_name=run_name, persist_result=False)

@@ -1,10 +1,12 @@
-"""Tasks that send what waits in the outbox, a shard a task run."""
+"""Tasks that send what waits in the outbox, some shards a task run: few, however many mails."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime
+from itertools import count
 from uuid import UUID
 
 from prefect import task
@@ -12,7 +14,7 @@ from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifa
 from prefect.cache_policies import NO_CACHE
 
 from ledger.campaigns import find_campaign
-from ledger.outbox import Place, count_waiting
+from ledger.outbox import HEAD, Place, count_waiting
 from mail.relay import SmtpServer
 from office import wording
 from office.outbox import Delivered, repair
@@ -24,7 +26,7 @@ from tasks.sending import Sender
 ACTOR = "rule:deliver"
 WORTH_SHOWING = 100  # fewer are sent before anybody has opened the page
 LARGEST_SHARD = 1000  # on SQLite others cannot write while a shard is claimed
-SHARDS = 40  # task runs of a drain at most, roughly: the run page stays readable
+BATCHES = 25  # task runs of a pass through the queue at most: the run page stays readable
 _sender: ContextVar[tuple[OwnLoop, Sender]] = ContextVar("sender")
 
 
@@ -43,14 +45,50 @@ async def open_sender(as_of: datetime) -> AsyncIterator[None]:
             await asyncio.shield(loop.run(sender.sign_off()))
 
 
-@task(name="deliver a shard", task_run_name=wording.TASK["deliver"], cache_policy=NO_CACHE)
-async def deliver_shard(campaign: str, limit: int, after: Place, only_lanes: Sequence[str] = ()) -> Delivered:
-    """Claim a shard beyond a place in the queue, send it over the open connections, record what came of it.
+@task(name="deliver a batch", task_run_name=wording.TASK["deliver"], cache_policy=NO_CACHE)
+async def deliver_batch(
+    campaign: str, limit: int, after: Place = HEAD, only_lanes: Sequence[str] = (), shards: int = 1
+) -> Delivered:
+    """Claim and send so many shards beyond a place in the queue, one after the other, and record what came of them.
 
     Safe to run twice: a message is claimed before it is sent, and one lost in between is listed, not sent again.
     """
+    return await _send(campaign, limit, after, only_lanes, shards)
+
+
+@task(name="deliver as lanes free up", task_run_name=wording.TASK["lanes"], cache_policy=NO_CACHE)
+async def deliver_by_rate(campaign: str, limit: int, lanes: Sequence[str]) -> Delivered:
+    """Go through the queue again for lanes whose rate was used up, as long as that sends something.
+
+    One task run, however many times that is: at sixty a minute five thousand mails are a hundred times.
+    """
+    total = Delivered(full_lanes=frozenset(lanes))
+    while total.full_lanes and not total.relay_is_down:
+        again = await _send(campaign, limit, HEAD, sorted(total.full_lanes))
+        total = total.without_full_lanes() + again
+        if not again.handed_over:
+            break
+    return total
+
+
+async def _send(
+    campaign: str, limit: int, after: Place, only_lanes: Sequence[str], shards: int | None = None
+) -> Delivered:
+    """Send so many shards, or all that there are; the result says how far the queue was looked at."""
     loop, sender = _sender.get()
-    return await loop.run(sender.send_shard(campaign, limit=limit, after=after, only_lanes=only_lanes))
+    total, place = Delivered(), after
+    for _ in count() if shards is None else range(shards):
+        shard = await loop.run(sender.send_shard(campaign, limit=limit, after=place, only_lanes=only_lanes))
+        total += shard
+        if is_over(shard, only_lanes) or shard.reached is None:
+            break
+        place = shard.reached
+    return total
+
+
+def is_over(sent: Delivered, only_lanes: Sequence[str]) -> bool:
+    """Whether a pass through the queue ends here: at its end, without a relay, or as its lanes are full."""
+    return sent.reached is None or sent.relay_is_down or bool(only_lanes and sent.full_lanes >= set(only_lanes))
 
 
 @task(name="write to the next contact", task_run_name=wording.TASK["repair"], cache_policy=NO_CACHE)
@@ -76,8 +114,13 @@ class Progress:
 
     @property
     def shard_size(self) -> int:
-        """How many messages a shard takes, so that the drain is not too many task runs."""
-        return max(settings().shard_size, min(LARGEST_SHARD, self.waiting // SHARDS))
+        """How many messages are claimed at once; more when many wait."""
+        return max(settings().shard_size, min(LARGEST_SHARD, self.waiting // BATCHES))
+
+    @property
+    def shards_at_once(self) -> int:
+        """How many shards a task run sends, so that a pass is not too many task runs."""
+        return max(1, math.ceil(self.waiting / self.shard_size / BATCHES))
 
     async def show(self, done: int) -> None:
         """Show that so many more messages were looked at."""
