@@ -275,6 +275,7 @@ class Campaign(Part):
     zone: str
     calendar: str = "cn"
     office_hours: WorkingHours | None = None
+    consolidate_when_complete: bool = False  # the final consolidation as soon as everything owed is in
     horizon_days: int = Field(default=35, ge=1, le=400)  # so far ahead are the occurrences of a series made
     contact: ContactPoint
     categories: tuple[str, ...] = Field(min_length=1)

@@ -3,6 +3,7 @@
 Reading is by plain rows and writing by the set: a launch of thousands of mails goes through here.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,8 @@ from ledger.acts import Act
 from ledger.bulk import Bulk, Step, run_together
 from ledger.campaigns import written
 from ledger.errors import TakenOver, UnknownMessage
+from ledger.event_kinds import EventKind
+from ledger.events import note
 from ledger.tables import GONE, UNTOLD, AttemptRow, ItemRow, MailClass, MessageRow, MessageState
 from ledger.tables.base import table_of
 from ledger.tables.messages import ASTRAY, CAUSED, CHASES, IS_CLAIMED, WAITS
@@ -221,6 +224,8 @@ def plan_messages(
         ids = [row.id for row in rows]
         detail = {"count": len(ids), "first": ids[0], "last": ids[-1], "occasions": sorted({r.occasion for r in rows})}
         audit.append(session, act, "messages.planned", detail, campaign_id=campaign_id)
+        told = {"count": len(ids), "notices": dict(Counter(row.notice for row in rows))}
+        note(session, act, EventKind.PLANNED, told, campaign_id)
     return rows
 
 

@@ -32,6 +32,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import deliverable_ids, written
+from ledger.event_kinds import EventKind
+from ledger.events import note
 from ledger.outbox import BULK_PRIORITY, PRIORITY_OF, class_of
 from ledger.tables import ItemRow, MessageRow, MessageState, ObligationRow, PartyRow, SubmissionRow
 from ledger.tables.base import Instant, table_of
@@ -293,6 +295,7 @@ def _write(session: Session, act: Act, campaign_id: int, domain: str, *, notice:
     if count:
         detail = {"count": count, "notice": notice, "occasions": [occasion]}
         audit.append(session, act, "messages.planned", detail, campaign_id=campaign_id)
+        note(session, act, EventKind.PLANNED, {"count": count, "notices": {notice: count}}, campaign_id)
     return PlannedSet(messages=count, skips=skips, passed=passed)
 
 

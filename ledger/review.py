@@ -13,7 +13,7 @@ from ledger.decisions import withdraw_chase
 from ledger.errors import UnknownFinding, UnknownSubmission
 from ledger.events import note
 from ledger.outbox import retire
-from ledger.submissions import fitting
+from ledger.submissions import JUDGED, fitting
 from ledger.tables import (
     AnswerRow,
     FigureRow,
@@ -174,7 +174,7 @@ def judge(
         session, act, f"submission.{state}", detail, campaign_id=obligation.campaign_id, party_id=obligation.party_id
     )
     told = {key: detail[key] for key in ("submission", "obligation", "version")} | {"channel": submission.channel}
-    note(session, act, f"muster.submission.{state}", told, obligation.campaign_id)
+    note(session, act, JUDGED[state], told, obligation.campaign_id)
 
 
 def move_due(session: Session, act: Act, obligation: ObligationRow, due: datetime | None) -> int:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import written
+from ledger.event_kinds import EventKind
 from ledger.events import note
 from ledger.tables import (
     FigureRow,
@@ -25,6 +26,7 @@ from ledger.tables.base import Base, table_of
 from rules.forms import Checked
 from rules.obligations import SubmissionState
 
+JUDGED = {state: EventKind(f"muster.submission.{state}") for state in SubmissionState}
 NOT_KEPT = re.compile("[\0\ud800-\udfff]")  # what PostgreSQL keeps in no text, and UTF-8 knows no bytes for
 
 
@@ -130,8 +132,8 @@ def record_submission(session: Session, act: Act, new: NewSubmission) -> Submiss
         party_id=new.obligation.party_id,
     )
     told = {key: detail[key] for key in ("submission", "obligation", "version", "channel")}
-    for what in ("received", str(new.state)):
-        note(session, act, f"muster.submission.{what}", told, new.obligation.campaign_id)
+    for kind in (EventKind.RECEIVED, JUDGED[new.state]):
+        note(session, act, kind, told, new.obligation.campaign_id)
     return row
 
 

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 from ledger import events
 from ledger.acts import Act
 from ledger.campaigns import contacts_of, count_soft_bounce, has_soft_bounced
+from ledger.event_kinds import EventKind
 from ledger.outbox import Result, record
 from ledger.senders import at_data
 from ledger.submissions import settle
@@ -96,7 +97,7 @@ def _record_bounce(session: Session, act: Act, message: MessageRow, note: str) -
         result = Result(message.id, state, text=text, address=message.address, lane=message.lane, tried=left)
         record(session, act, message.campaign_id, [result])
     told = {"message": message.id, "party": message.party_id, "notice": message.notice}
-    events.note(session, act, "muster.message.bounced", told, message.campaign_id)
+    events.note(session, act, EventKind.BOUNCED, told, message.campaign_id)
     session.expire(message)  # a second report on it may lie in the same batch
 
 

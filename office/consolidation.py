@@ -29,6 +29,7 @@ from ledger.tables import CampaignState, FigureRow, FileRow, FindingRow, PartyKi
 from office import wording
 from office.composing import campaign_lines, contact_text
 from office.enclosures import XLSX
+from office.milestones import note_complete, note_overdue
 from office.paper import originals_at, tracks_text
 from office.pausing import close_at_the_end
 from office.planning import Planned, plan_summary
@@ -68,10 +69,14 @@ def consolidate_campaign(session: Session, premises: Premises, act: Act, campaig
     """Write workbook and summary under reports/, and plan the mails that carry them if a consolidation is due.
 
     The reports are written whenever it is asked for; they are mailed once for each consolidation of the timetable.
+    Where the campaign says so, the first one that finds everything in is the final one.
     """
     row, book = open_book(session, campaign)
+    note_overdue(session, act, row)
     advance(act, row, rehearsal=premises.rehearsal)
     step = latest_moment(book.steps, StepKind.CONSOLIDATE, act.as_of)
+    if note_complete(session, act, row) and book.campaign.consolidate_when_complete:
+        step = book.steps[-1]  # the final one: there is nothing left to wait for
     final = step is not None and step.final
     obligations = load_obligations(session, row.id)
     parties = party_names(session, row.id)

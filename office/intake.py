@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from documents.sniff import sniff
 from ledger.acts import Act
 from ledger.campaigns import find_campaign, hear_of_contact, written
+from ledger.event_kinds import EventKind
 from ledger.events import note
 from ledger.submissions import (
     KeptFile,
@@ -143,7 +144,7 @@ def _record_fetched(session: Session, premises: Premises, act: Act, fetched: Fet
         session.add(row)
         return
     row = _record_intake(session, premises, act, fetched.raw, known)
-    note(session, act, "muster.mail.received", {"intake": row.id, "party": row.party_id}, row.campaign_id)
+    note(session, act, EventKind.MAIL, {"intake": row.id, "party": row.party_id}, row.campaign_id)
     numbering = known["uid_validity"]
     before = under_another_number(session, known["mailbox"], numbering, known["raw_sha256"]) if numbering else None
     if before is not None:

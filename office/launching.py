@@ -23,6 +23,8 @@ from ledger.campaigns import (
     record_parties,
 )
 from ledger.errors import AlreadyRecorded
+from ledger.event_kinds import EventKind
+from ledger.events import note
 from ledger.tables import CampaignRow, ContactRow, MessageRow, ObligationRow, PartyKind, PartyRow
 from office.contact_changes import read_named
 from office.contacts import NO_ADDRESS
@@ -93,9 +95,9 @@ def launch_campaign(session: Session, premises: Premises, act: Act, loaded: Load
         for key, occurrence in owed_by_unit(book, unit, joined=None, as_of=act.as_of)
     ]
     freeze_obligations(session, act, row.id, owed)
-    audit.append(
-        session, act, "obligations.frozen", {"units": len(loaded.units), "obligations": len(owed)}, campaign_id=row.id
-    )
+    frozen = {"units": len(loaded.units), "obligations": len(owed)}
+    audit.append(session, act, "obligations.frozen", frozen, campaign_id=row.id)
+    note(session, act, EventKind.LAUNCHED, frozen, row.id)
     return row
 
 

@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 from ledger.acts import Act
 from ledger.campaigns import Change
 from ledger.decisions import decide, keep_definition
+from ledger.event_kinds import EventKind
+from ledger.events import note
 from ledger.tables import CampaignRow, CampaignState, Changed, DecisionRow, PartyKind, PartyRow
 from office.premises import Premises
 from office.refusal_wording import STATE
@@ -114,4 +116,7 @@ def _refuse_unless(row: CampaignRow, *states: CampaignState) -> None:
 
 def _move(session: Session, act: Act, row: CampaignRow, kind: str, state: CampaignState, grounds: str) -> DecisionRow:
     change = Change(Changed.STATE, row.state, state.value)
-    return decide(session, act, row.id, kind, grounds, changes=[change])
+    decision = decide(session, act, row.id, kind, grounds, changes=[change])
+    if state is CampaignState.CLOSED:
+        note(session, act, EventKind.CLOSED, {"decision": decision.id}, row.id)
+    return decision

@@ -18,6 +18,7 @@ from ledger.tables import CampaignRow, CampaignState, Changed, PartyKind, PartyR
 from office.approvals import ask_for_consent
 from office.horizon import extend_horizon
 from office.ladder import rungs_due, send_rungs
+from office.milestones import note_complete, note_overdue
 from office.premises import Premises
 from office.rulebook import Rulebook, book_at, open_book
 from rules.notices import (
@@ -98,7 +99,9 @@ def at_rest(state: str, kind: StepKind) -> Skip | None:
 def plan_step(session: Session, premises: Premises, act: Act, campaign: str, kind: StepKind) -> Planned:
     """Plan the notices of a launch, remind or escalate step."""
     row, book = open_book(session, campaign)
+    note_overdue(session, act, row)
     advance(act, row, rehearsal=premises.rehearsal)
+    note_complete(session, act, row)
     if (reason := at_rest(row.state, kind)) is not None:
         return Planned(skips={str(reason): count_obligations(session, row.id)})
     extend_horizon(session, act, campaign)

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import record_decision, written
+from ledger.event_kinds import EventKind
+from ledger.events import note
 from ledger.facts import load_obligations
 from ledger.outbox import NewMessage, plan_messages
 from ledger.requests import CONTACT as CONTACT  # noqa: PLC0414  the portal reads it from here
@@ -134,6 +136,9 @@ def _ask(
     session.flush()
     detail = {"request": row.id, "obligation": obligation_id, "wish": wish, "reason": row.reason}
     audit.append(session, act, f"request.{kind}", detail, campaign_id=party.campaign_id, party_id=party.id)
+    if kind == EXTENSION:
+        told = {"request": row.id, "party": party.id, "obligation": obligation_id, "until": wish["until"]}
+        note(session, act, EventKind.EXTENSION, told, party.campaign_id)
     alert_staff(session, premises, act, campaign.key, DESK)
     return row
 

@@ -8,9 +8,11 @@ from prefect.cache_policies import NO_CACHE
 
 from ledger.acts import Act
 from office import wording
+from ledger.campaigns import find_campaign
 from office.digest import plan_digest
 from office.horizon import extend_horizon
 from office.intake import Collected, drain_intake, fetch_mail
+from office.milestones import note_complete
 from tasks.desk import act_of, premises
 
 
@@ -36,4 +38,5 @@ def _take_in(campaign: str, act: Act) -> Collected:
     collected = drain_intake(house, act, campaign)
     with house.ledger.writing() as session:
         plan_digest(session, house, act, campaign)  # what waits for staff now, if they have not heard of it today
+        note_complete(session, act, find_campaign(session, campaign))
     return collected

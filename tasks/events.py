@@ -1,124 +1,189 @@
 """Telling Prefect what happened: after the commit, at least once, many of a kind as one.
 
 Events are only told for those who watch and to wake flows; what is to be done stands in the ledger. So one told late
-or twice does no harm, and Prefect being away fails nothing: what was not told is told by the next run.
+or twice does no harm, and Prefect being away fails nothing. What was sent is struck off when Prefect lists it, which
+takes its server some seconds: a later pass asks, and sends again what is not listed. The id stays the same, and the
+server leaves out an id that it has seen within five minutes or has on record.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
+from prefect.client.orchestration import get_client
 from prefect.events import Event, Resource
 from prefect.events.clients import get_events_client
+from prefect.events.filters import EventFilter, EventIDFilter, EventOccurredFilter
 from sqlalchemy.orm import Session
 
+from ledger import events
 from ledger.acts import Act
-from ledger.events import mark_told, untold
-from ledger.tables import CampaignRow, EventRow
+from ledger.tables import BundleRow, CampaignRow
 from office.premises import Premises
 from tasks.desk import premises
 
-AT_ONCE = 1000
-NAMED = 50  # causes named in one event; the rest are counted
-TELL_S = 3.0  # how often `muster serve` asks what was not told
+TELL_S = 2.0  # how often `muster serve` looks for something to tell
+AWAY_S = 60.0  # and at most so long it waits while Prefect is away
+AGAIN = timedelta(seconds=20)  # what is not listed by then is sent again
+# Prefect keeps events for a week by when they occurred, and lists none that is older: it is told a later moment then,
+# the true one stands in the payload.
+OLDEST = timedelta(days=1)
+PAGE = 50  # ids asked for at once
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Burst:
-    """Events of one name and campaign that are told as one."""
+class Bundle:
+    """Events of one kind, campaign and origin that are told as one."""
 
+    id: UUID
     name: str
-    campaign: str
+    campaign: str  # empty: of none
+    origin: str
     occurred: datetime  # when the first of them did
-    causes: tuple[dict[str, Any], ...]
-    ids: tuple[int, ...]
+    payload: dict[str, Any]
 
     @property
-    def key(self) -> UUID:
-        """Of its first event, so that a burst told again is recognised even if more happened meanwhile."""
-        return uuid5(NAMESPACE_URL, f"{self.name}|{self.campaign}|{self.ids[0]}")
-
-    @property
-    def payload(self) -> dict[str, Any]:
-        """What is told: how many there were, and of the first ones what caused them."""
-        return {"count": len(self.causes), "causes": list(self.causes[:NAMED])}
+    def resource(self) -> str:
+        """What automations match it by."""
+        return resource_of(self.campaign)
 
 
-Emit = Callable[[Sequence[Burst]], Awaitable[None]]
+def resource_of(campaign: str) -> str:
+    """Return the resource that events of a campaign are about."""
+    return f"muster.campaign.{campaign or 'none'}"
 
 
-async def emit_to_prefect(bursts: Sequence[Burst]) -> None:
-    """Send events to Prefect, and return when its server has them."""
+Emit = Callable[[Sequence[Bundle]], Awaitable[None]]
+Listed = Callable[[Collection[UUID]], Awaitable[Collection[UUID]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prefect:
+    """The two things that are asked of Prefect's server."""
+
+    emit: Emit
+    listed: Listed
+
+
+async def emit_to_prefect(bundles: Sequence[Bundle]) -> None:
+    """Send events to Prefect, and return when its server has received them; whether it keeps them is another matter."""
     async with get_events_client(reconnection_attempts=0, checkpoint_every=1) as client:
-        for burst in bursts:
-            about = {"prefect.resource.id": f"muster.campaign.{burst.campaign or 'none'}"}
-            resource = Resource.model_validate(about)
-            event = Event(
-                event=burst.name, resource=resource, occurred=burst.occurred, payload=burst.payload, id=burst.key
-            )
-            await client.emit(event)
+        for bundle in bundles:
+            await client.emit(_event(bundle))
 
 
-async def tell_events(house: Premises | None = None, emit: Emit = emit_to_prefect) -> int:
-    """Tell what was not told yet; return how many events that were. Never raises: the next run tells the rest."""
-    told = 0
+def _event(bundle: Bundle) -> Event:
+    about = {
+        "prefect.resource.id": bundle.resource,
+        "prefect.resource.name": bundle.campaign or "none",
+        "muster.origin": bundle.origin,
+    }
+    return Event(
+        event=bundle.name,
+        resource=Resource.model_validate(about),
+        occurred=max(bundle.occurred, datetime.now(UTC) - OLDEST),
+        payload=bundle.payload,
+        id=bundle.id,
+    )
+
+
+async def listed_by_prefect(ids: Collection[UUID]) -> Collection[UUID]:
+    """Return those of some events that Prefect lists."""
+    wanted, found = list(ids), set[UUID]()
+    async with get_client() as client:
+        for start in range(0, len(wanted), PAGE):
+            since = EventOccurredFilter(since=datetime.now(UTC) - 2 * OLDEST - timedelta(days=7))
+            these = EventFilter(id=EventIDFilter(id=wanted[start : start + PAGE]), occurred=since)
+            page = await client.read_events(these, limit=PAGE)
+            found.update(event.id for event in page.events)
+    return found
+
+
+PREFECT = Prefect(emit=emit_to_prefect, listed=listed_by_prefect)
+
+
+async def tell_events(house: Premises | None = None, prefect: Prefect = PREFECT) -> int:
+    """Strike off what has arrived and tell what was not told yet; return how many events were struck off.
+
+    Never raises: the next pass does what this one could not.
+    """
     try:
-        at = house or premises()
-        while bursts := await asyncio.to_thread(_waiting, at):
-            await emit(bursts)
-            told += await asyncio.to_thread(_mark, at, bursts)
+        return await _pass(house or premises(), prefect)
     except Exception as error:  # noqa: BLE001  whatever keeps Prefect from hearing it
-        logger.warning("Prefect was not told what happened, the next run tells it: %s: %s", type(error).__name__, error)
-    return told
+        logger.warning("Prefect was not told what happened, it is told later: %s: %s", type(error).__name__, error)
+        return 0
 
 
-async def keep_telling(stop: asyncio.Event, house: Premises | None = None, emit: Emit = emit_to_prefect) -> None:
-    """Tell what happens until told to stop; what comes about within moments is told as one."""
+async def _pass(house: Premises, prefect: Prefect) -> int:
+    pending = await asyncio.to_thread(_pending, house)
+    if pending is None:
+        return 0
+    sent = [bundle for bundle, emitted_at in pending if emitted_at is not None]
+    arrived = set(await prefect.listed([bundle.id for bundle in sent])) if sent else set()
+    struck = await asyncio.to_thread(_strike_off, house, arrived) if arrived else 0
+    overdue = datetime.now(UTC) - AGAIN
+    due = [b for b, emitted_at in pending if b.id not in arrived and (emitted_at is None or emitted_at < overdue)]
+    due += await asyncio.to_thread(_bundle, house)
+    if due:
+        await prefect.emit(due)
+        await asyncio.to_thread(_mark_emitted, house, due)
+    return struck
+
+
+async def keep_telling(stop: asyncio.Event, house: Premises | None = None, prefect: Prefect = PREFECT) -> None:
+    """Tell what happens until told to stop; an outage is told of once, and its end."""
+    pause, away = TELL_S, False
     while not stop.is_set():
-        await tell_events(house, emit)
         try:
-            await asyncio.wait_for(stop.wait(), TELL_S)
-        except TimeoutError:
-            continue
+            await _pass(house or premises(), prefect)
+        except Exception as error:  # noqa: BLE001  whatever keeps Prefect from hearing it
+            if not away:
+                logger.warning("Prefect is not told what happens for now: %s: %s", type(error).__name__, error)
+            pause, away = min(2 * pause, AWAY_S), True
+        else:
+            if away:
+                logger.warning("Prefect is told again what happens")
+            pause, away = TELL_S, False
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause)
 
 
-def bursts_of(events: Iterable[tuple[EventRow, str]]) -> list[Burst]:
-    """Return events, each with its campaign's key, by name and campaign in the order of their first."""
-    grouped: dict[tuple[str, str], list[EventRow]] = {}
-    for event, campaign in events:
-        grouped.setdefault((event.name, campaign), []).append(event)
-    return [
-        Burst(
-            name=name,
-            campaign=campaign,
-            occurred=rows[0].recorded_at,
-            causes=tuple(row.payload for row in rows),
-            ids=tuple(row.id for row in rows),
-        )
-        for (name, campaign), rows in grouped.items()
-    ]
-
-
-def _waiting(house: Premises) -> list[Burst]:
+def _pending(house: Premises) -> list[tuple[Bundle, datetime | None]] | None:
+    """Return the bundles not known to have arrived, each with when it was sent last; None where nothing is to tell."""
     with house.ledger.reading() as session:
-        rows = untold(session, AT_ONCE)
-        keys: dict[int | None, str] = {None: ""}
-        return bursts_of([(row, _key(session, row.campaign_id, keys)) for row in rows])
+        if not events.anything_untold(session):
+            return None
+        return [(_read(session, row), row.emitted_at) for row in events.unlisted(session)]
 
 
-def _key(session: Session, campaign_id: int | None, known: dict[int | None, str]) -> str:
-    if campaign_id not in known:
-        known[campaign_id] = session.get_one(CampaignRow, campaign_id).key
-    return known[campaign_id]
-
-
-def _mark(house: Premises, bursts: Sequence[Burst]) -> int:
-    ids = [id_ for burst in bursts for id_ in burst.ids]
+def _bundle(house: Premises) -> list[Bundle]:
     with house.ledger.writing() as session:
-        mark_told(session, Act.now("rule:events"), ids)
-    return len(ids)
+        return [_read(session, row) for row in events.bundle(session, Act.now("rule:events"))]
+
+
+def _strike_off(house: Premises, arrived: Collection[UUID]) -> int:
+    with house.ledger.writing() as session:
+        return events.mark_listed(session, Act.now("rule:events"), [str(id_) for id_ in arrived])
+
+
+def _mark_emitted(house: Premises, bundles: Sequence[Bundle]) -> None:
+    with house.ledger.writing() as session:
+        events.mark_emitted(session, Act.now("rule:events"), [str(bundle.id) for bundle in bundles])
+
+
+def _read(session: Session, row: BundleRow) -> Bundle:
+    campaign = session.get(CampaignRow, row.campaign_id) if row.campaign_id is not None else None
+    return Bundle(
+        id=UUID(row.id),
+        name=row.name,
+        campaign=campaign.key if campaign is not None else "",
+        origin=row.origin,
+        occurred=row.occurred_at,
+        payload=row.payload,
+    )

@@ -106,7 +106,10 @@ class CallRow(Written, Base):
 
 
 class EventRow(Written, Base):
-    """An event to be told to Prefect: written with its cause, told after the commit, at least once."""
+    """An event to be told to Prefect: written with its cause, told after the commit, at least once.
+
+    ``told_at`` is when the bundle it was told in was known to have arrived.
+    """
 
     __tablename__ = "events"
     __table_args__ = (
@@ -117,4 +120,33 @@ class EventRow(Written, Base):
     campaign_id: Mapped[int | None] = mapped_column(ForeignKey("campaigns.id"))
     name: Mapped[str] = mapped_column(String(64))
     payload: Mapped[dict[str, Any]]
+    bundle_id: Mapped[str | None] = mapped_column(String(36))
     told_at: Mapped[datetime | None]
+
+
+class BundleRow(Written, Base):
+    """Events of one kind, campaign and origin that are told as one, under the id that Prefect knows them by.
+
+    ``emitted_at`` is when it was sent last, ``listed_at`` when Prefect was seen to have it.
+    """
+
+    __tablename__ = "bundles"
+    __table_args__ = (
+        Index("ix_bundles_recorded_at", "recorded_at"),
+        Index(
+            "ix_bundles_unlisted",
+            "recorded_at",
+            sqlite_where=text("listed_at IS NULL"),
+            postgresql_where=text("listed_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    campaign_id: Mapped[int | None] = mapped_column(ForeignKey("campaigns.id"))
+    name: Mapped[str] = mapped_column(String(64))
+    origin: Mapped[str] = mapped_column(String(8))
+    count: Mapped[int]
+    payload: Mapped[dict[str, Any]]
+    occurred_at: Mapped[datetime]
+    emitted_at: Mapped[datetime | None]
+    listed_at: Mapped[datetime | None]

@@ -333,7 +333,8 @@ def test_a_hand_in_is_an_event_in_the_same_transaction(desk: Desk) -> None:
     write(desk, "活动方案零报告")
     with desk.house.ledger.reading() as session:
         events = session.scalars(select(EventRow).order_by(EventRow.id)).all()
-        assert [e.name for e in events] == [f"muster.{x}" for x in NAMES]
+        names = ("campaign.launched", "messages.planned", *NAMES, "messages.planned")  # the launch, the receipt
+        assert [e.name for e in events] == [f"muster.{x}" for x in names]
         assert all(e.told_at is None and e.campaign_id == 1 for e in events)
 
 
