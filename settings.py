@@ -196,6 +196,9 @@ class Settings(BaseSettings):
     smtp_final_timeout_s: float = Field(default=600.0, gt=0, description="For the answer to the final dot (RFC 5321).")
     shard_size: int = Field(default=500, ge=1, le=2000, description="Messages claimed at once; more when many wait.")
     wake_poll_s: float = Field(default=2.0, gt=0, description="How often `muster serve` looks for new mail to send.")
+    alarm_webhook_block: str = Field(
+        default="", description="Name of a Webhook block in Prefect that is called too when a run breaks or is late."
+    )
     sweep_s: float = Field(default=300.0, gt=0, description="How often it sends what waits, woken or not.")
     intake_maildir: Path | None = Field(
         default=None, description="Maildir of the intake address; empty: below var_dir."

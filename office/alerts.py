@@ -1,6 +1,6 @@
 """Alerts: mails to the operators about what needs a person: contacts that fail, lanes that were stopped."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -13,37 +13,54 @@ from ledger.campaigns import contacts_of, office_of
 from ledger.facts import mailed_on
 from ledger.ladder import open_approvals, parties_owing, shown_in
 from ledger.outbox import NewMessage, plan_messages
-from ledger.tables import CampaignRow, MessageRow, MessageState
+from ledger.requests import EXTENSION, open_requests
+from ledger.tables import CampaignRow, MessageRow, MessageState, PartyRow
 from office import wording
 from office.contacts import contact_troubles
 from office.digest import plan_digest
 from office.letters import Alert
+from office.mailbook import one_line
 from office.premises import Premises
 from office.rulebook import open_book, rulebook_of
+from office.worklists import wish_of
 
 SHOWN = 40
 CONTACTS, DESK, APPROVALS = "contacts", "desk", "approvals"  # topics; of a stopped lane: lane:<name>
-READERS = {APPROVALS: "approver"}  # the role of the office to whom a topic goes, where it is not the operators
+REQUESTS, RUN = "requests", "run"  # planned by office/request_notes.py and office/broken_runs.py; of a flow: run:<name>
+READERS = {
+    APPROVALS: "approver",
+    REQUESTS: "approver",
+}  # the role of the office to whom a topic goes, where it is not the operators
 
 
-def alert_staff(session: Session, premises: Premises, act: Act, campaign: str, topic: str, *, said: str = "") -> bool:
+def alert_staff(
+    session: Session,
+    premises: Premises,
+    act: Act,
+    campaign: str,
+    topic: str,
+    *,
+    said: str = "",
+    facts: Mapping[str, Any] | None = None,
+) -> bool:
     """Plan an alert on a topic, at most one a local day; return whether one was planned.
 
     What it lists is read when it is composed, so one that still waits for that tells the new trouble too. If the
     day's has been composed, the trouble is told tomorrow, when the campaign's sending window opens.
+    ``facts`` are what it is to say beside what can be read then.
     What waits for the staff's own hands is in their digest: today's, if it has not gone, else tomorrow's.
     """
     if topic == DESK:
         session.flush()
         return plan_digest(session, premises, act, campaign, just_now=True) > 0
     row, book = open_book(session, campaign)
-    if _waits_to_be_composed(session, row.id, topic):
+    if waiting_alert(session, row.id, topic) is not None:
         return False
     office = office_of(session, row.id)
     today = act.as_of.astimezone(book.zone).date()
     day = _first_day_without(session, row.id, topic, today)
     occasion = f"alert:{topic}:{day.isoformat()}"
-    detail: dict[str, Any] = {"topic": topic, "said": said[:500]}
+    detail: dict[str, Any] = {"topic": topic, "said": said[:500], **(facts or {})}
     reader = next((c for c in contacts_of(session, office.id) if c.role == READERS.get(topic)), None)
     if reader is not None:
         detail["contact"] = reader.id
@@ -54,14 +71,15 @@ def alert_staff(session: Session, premises: Premises, act: Act, campaign: str, t
     return True
 
 
-def _waits_to_be_composed(session: Session, campaign_id: int, topic: str) -> bool:
-    query = select(MessageRow.id).where(
+def waiting_alert(session: Session, campaign_id: int, topic: str) -> MessageRow | None:
+    """Return the alert on a topic that is not composed yet, if there is one."""
+    query = select(MessageRow).where(
         MessageRow.campaign_id == campaign_id,
         MessageRow.occasion.like(f"alert:{topic}:%"),
         MessageRow.state == MessageState.PLANNED,
         MessageRow.raw_sha256.is_(None),
     )
-    return session.scalar(query.limit(1)) is not None
+    return session.scalars(query.limit(1)).first()
 
 
 def _first_day_without(session: Session, campaign_id: int, topic: str, today: date) -> date:
@@ -82,6 +100,14 @@ def alert_lines(session: Session, campaign: CampaignRow, detail: Mapping[str, An
         )
     if topic == APPROVALS:
         return _approvals(session, campaign)
+    if topic == REQUESTS:
+        return _requests(session, campaign, detail)
+    if topic.startswith(f"{RUN}:"):
+        return Alert(
+            headline=wording.ALERT["run"].format(step=wording.step_text(topic.removeprefix(f"{RUN}:"))),
+            lines=_shortened(list(detail["runs"].values()), wording.MORE_RUNS),
+            remedy=wording.ALERT_REMEDY["run"],
+        )
     troubles = contact_troubles(session, campaign.id)
     lines = [
         f"{t.code} {t.name}：{wording.TROUBLE[t.trouble]}"
@@ -90,11 +116,34 @@ def alert_lines(session: Session, campaign: CampaignRow, detail: Mapping[str, An
         + (f"；电话 {'、'.join(t.phones)}" if t.phones else "")
         for t in troubles
     ]
-    more = (f"另有 {len(lines) - SHOWN} 个单位，见联系人清单。",) if len(lines) > SHOWN else ()
     return Alert(
         headline=wording.ALERT["contacts"].format(count=len(troubles)),
-        lines=(*lines[:SHOWN], *more),
+        lines=_shortened(lines, wording.MORE_CONTACTS),
         remedy=wording.ALERT_REMEDY["contacts"],
+    )
+
+
+def _shortened(lines: Sequence[str], more: str) -> tuple[str, ...]:
+    """Return the first lines, and how many more there are."""
+    left = len(lines) - SHOWN
+    return (*lines[:SHOWN], *((more.format(count=left),) if left > 0 else ()))
+
+
+def _requests(session: Session, campaign: CampaignRow, detail: Mapping[str, Any]) -> Alert:
+    """Return the extensions asked for since the day's digest that nobody has decided on."""
+    since, zone = datetime.fromisoformat(detail["since"]), rulebook_of(campaign).zone
+    asked = [r for r in open_requests(session, campaign.id) if r.kind == EXTENSION and r.asked_at > since]
+    lines = [
+        wording.ASKED_LINE.format(
+            number=request.id, unit=session.get_one(PartyRow, request.party_id).name,
+            wish=wish_of(session, request, zone), reason=one_line(request.reason),
+        )
+        for request in asked
+    ]  # fmt: skip
+    return Alert(
+        headline=wording.ALERT["requests"].format(count=len(asked)),
+        lines=_shortened(lines, wording.MORE_REQUESTS),
+        remedy=wording.ALERT_REMEDY["requests"],
     )
 
 

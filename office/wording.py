@@ -194,8 +194,14 @@ ALERT = {
     "contacts": "有 {count} 个单位的联系方式需要核实",
     "lane": "发往“{lane}”通道的邮件已暂停",
     "approvals": "有 {count} 份催办清单等待审批",
+    "requests": "有 {count} 份延期申请等待处理",
+    "run": "“{step}”没有正常完成",
 }
 ALERT_REMEDY = {
+    "requests": "以上申请是在今天的待办邮件发出之后提出的。用 muster grant 编号 同意，或用 muster refuse 编号 不同意，"
+    "均须写明理由；也可在网页的待办中处理。处理结果会发给申请单位；处理之前，原定时间仍然有效。",
+    "run": "到期未办的事项会由对账流程自动补办，一般无需操作；重复运行不会重复发信。"
+    "如果反复出现，请在运行界面打开该次运行查看日志，并检查邮件服务器、收件邮箱和磁盘。",
     "approvals": "用 muster approvals 查看名单，用 muster approve 同意发出，或用 muster decline 暂不发出。"
     "未经同意一律不发，以后各级也随之顺延；同意时已经报送的单位自动从名单中去掉。",
     "contacts": "请电话联系这些单位，核对邮箱；没有可用邮箱的单位收不到通知和提醒，可请其电话报送，"
@@ -203,6 +209,34 @@ ALERT_REMEDY = {
     "联系人有变化的，用 muster contact 更正，新旧联系人都会收到通知；通话情况用 muster call 登记。",
     "lane": "对方服务器以策略为由拒收，地址本身无误。请先查明原因（发信信誉、内容、SPF/DKIM 等），"
     '解决后执行 muster release --lane {lane} --grounds "原因"，暂停的邮件会继续发出。',
+}
+MORE_CONTACTS = "另有 {count} 个单位，见联系人清单。"
+MORE_REQUESTS = "另有 {count} 份申请，用 muster requests 查看。"
+MORE_RUNS = "另有 {count} 次，见运行界面。"
+ASKED_LINE = "第 {number} 号，{unit}：{wish}，理由：{reason}"
+FLOW = {"reconcile": "对账", "tell_approvers": "提醒审批人", "alarm": "告警"}
+RUN_STATE = {"Failed": "运行失败", "Crashed": "进程中断", "TimedOut": "运行超时", "Late": "未按时开始"}
+BROKEN_RUN = "{moment} {name}：{state}"
+BROKEN_RUN_SAID = "（系统信息：{said}）"
+# What happened, as the names of automations say it, and what follows; the run UI lists them.
+AUTOMATION = {
+    "planned": (
+        "邮件待发 → 发信",
+        "有邮件写入发件箱（回执、答复、决定等）时，立即运行“发信”。步骤自己产生的邮件由该步骤自己发送。",
+    ),
+    "mail": ("收到来信 → 收件", "收件邮箱收到新邮件时，立即运行“收件”：核对、登记并答复。"),
+    "received": ("网上报送 → 收件", "单位通过网页或电话报送后，运行“收件”：更新进度，看是否已全部报齐，提醒待办。"),
+    "bounced": ("退信 → 改发其他联系人", "邮件被退回时，运行“发信”：改发给该单位其他可用的联系人。"),
+    "extension": ("申请延期 → 提醒审批人", "单位申请延期、而今天的待办邮件已经发出时，另发一封邮件提醒审批人。"),
+    "complete": (
+        "全部报齐 → 提前汇总",
+        "应报材料全部报齐时，立即运行“汇总”，作为最终汇总并办结。只用于活动中写明提前汇总的。",
+    ),
+    "broken": (
+        "运行失败 → 告警",
+        "步骤运行失败、超时或进程中断时，向值守人员发送告警邮件（每项每天一封）；设有告警回调的，同时回调。",
+    ),
+    "late": ("未按时开始 → 告警", "步骤到点五分钟后仍未开始时，向值守人员发送告警邮件；设有告警回调的，同时回调。"),
 }
 CONSENT = "{rung}：{units}家单位{items}项材料（{occasion}）"
 # What waits for staff, by what it is and how long it has waited.
@@ -423,6 +457,11 @@ KIND_PROBLEM = {
 }
 # Why a workbook could not be read, by the cause that the reading process gives.
 UNREADABLE = {"entities": "unsafe", "too_large": "too_large", "too_slow": "too_large", "died": "too_large"}
+
+
+def step_text(flow: str) -> str:
+    """Return what a flow is called."""
+    return STEP.get(flow) or FLOW.get(flow, flow)
 
 
 def moment_text(moment: datetime, zone: ZoneInfo) -> str:
