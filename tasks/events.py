@@ -27,7 +27,7 @@ from ledger.tables import BundleRow, CampaignRow
 from office.premises import Premises
 from tasks.desk import premises
 
-TELL_S = 2.0  # how often `muster serve` looks for something to tell
+TELL_S = 1.0  # how often `muster serve` looks for something to tell
 AWAY_S = 60.0  # and at most so long it waits while Prefect is away
 AGAIN = timedelta(seconds=20)  # what is not listed by then is sent again
 # Prefect keeps events for a week by when they occurred, and lists none that is older: it is told a later moment then,

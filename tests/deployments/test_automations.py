@@ -1,6 +1,7 @@
 """Automations: synced by difference, no template misspelt, and what happens runs the deployment it should."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from jinja2 import Environment, StrictUndefined
+from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
@@ -19,6 +21,7 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.states import Crashed, Failed
 from prefect.workers.process import ProcessWorker
+from pydantic import SecretStr
 
 from definition.loading import load_campaign
 from definition.models import Campaign
@@ -272,6 +275,46 @@ async def test_what_happens_runs_its_deployment_and_no_other(client: PrefectClie
     [_] = await woken(client, made["deliver", KEY])
     all_of_them = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=list(made.values())))
     assert len(await client.read_flow_runs(flow_run_filter=all_of_them)) == 3
+
+
+@pytest.fixture
+async def pager(client: PrefectClient, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncio.Queue[bytes]]:
+    """Return what is sent to a webhook that settings name."""
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        [length] = re.findall(rb"content-length: (\d+)", head.lower())
+        await heard.put(await reader.readexactly(int(length)))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    served = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = served.sockets[0].getsockname()[1]
+    await Webhook(url=SecretStr(f"http://127.0.0.1:{port}/alarm")).save("pager", overwrite=True)
+    monkeypatch.setenv("MUSTER_ALARM_WEBHOOK_BLOCK", "pager")
+    settings.cache_clear()
+    yield heard
+    served.close()
+    settings.cache_clear()
+
+
+async def test_a_broken_run_calls_the_webhook_that_settings_name(
+    client: PrefectClient, pager: asyncio.Queue[bytes]
+) -> None:
+    remind = await deploy(client, "remind", KEY)
+    assert signs(await sync_automations()) == "+" * 2  # the alarm's flow is not deployed
+    await asyncio.sleep(1)
+    run = await client.create_flow_run_from_deployment(remind, name="提醒 · “计划”")
+    await client.set_flow_run_state(run.id, Failed(message='it said "no"'), force=True)
+    async with asyncio.timeout(20):
+        said = json.loads(await pager.get())
+    assert said == {
+        "run": "提醒 · “计划”",
+        "state": "Failed",
+        "message": 'it said "no"',
+        "id": f"prefect.flow-run.{run.id}",
+    }
 
 
 async def test_a_broken_run_starts_the_alarm_which_finds_it_and_its_fellows(client: PrefectClient) -> None:
