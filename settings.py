@@ -200,6 +200,9 @@ class Settings(BaseSettings):
         default="", description="Name of a Webhook block in Prefect that is called too when a run breaks or is late."
     )
     sweep_s: float = Field(default=300.0, gt=0, description="How often it sends what waits, woken or not.")
+    reconcile_s: float = Field(
+        default=180.0, ge=1, description="How often the deployed reconcile flow looks for what is due and was not done."
+    )
     intake_maildir: Path | None = Field(
         default=None, description="Maildir of the intake address; empty: below var_dir."
     )

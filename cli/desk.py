@@ -38,6 +38,13 @@ def quiet_prefect() -> None:
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
 
+def use_prefect() -> None:
+    """Have this process talk to the Prefect server of this machine, unless the environment names another."""
+    quiet_prefect()
+    os.environ.setdefault("PREFECT_API_URL", "http://127.0.0.1:4200/api")
+    os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false")
+
+
 def act(as_of: datetime | None = None) -> "Act":
     """Return the act of whoever sits at the keyboard."""
     from ledger.acts import Act  # noqa: PLC0415

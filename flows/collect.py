@@ -11,6 +11,7 @@ from tasks.collection import fetch_mailbox, take_in_mail
 from tasks.desk import moment_of
 from tasks.events import tell_events
 from tasks.naming import run_name
+from tasks.steps import record_step
 from tasks.tally import Tally, publish_tally
 
 
@@ -31,6 +32,8 @@ async def collect(campaign: str, as_of: datetime | None = None, *, fetch: bool =
     collected = await take_in_mail(campaign, moment)
     delivered = await drain_outbox(campaign, moment)
     await tell_events()
+    if away is None:
+        await record_step(campaign, StepKind.COLLECT, moment)
     tally = await publish_tally(campaign, StepKind.COLLECT, moment, collected=collected, delivered=delivered)
     if away is not None:
         raise away

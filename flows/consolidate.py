@@ -9,6 +9,7 @@ from rules.timetable import StepKind
 from tasks.consolidation import write_reports
 from tasks.desk import moment_of
 from tasks.naming import run_name
+from tasks.steps import record_step
 from tasks.tally import Tally, publish_tally
 
 
@@ -18,4 +19,5 @@ async def consolidate(campaign: str, as_of: datetime | None = None) -> Tally:
     moment = moment_of(as_of)
     planned = await write_reports(campaign, moment)
     delivered = await drain_outbox(campaign, moment)
+    await record_step(campaign, StepKind.CONSOLIDATE, moment)
     return await publish_tally(campaign, StepKind.CONSOLIDATE, moment, planned=planned, delivered=delivered)

@@ -10,6 +10,7 @@ from tasks.delivery import Progress, deliver_batch, deliver_by_rate, measure_que
 from tasks.desk import moment_of
 from tasks.events import tell_events
 from tasks.naming import run_name
+from tasks.steps import look_at_queue, settle_queue
 from tasks.tally import Tally, publish_tally
 
 
@@ -17,13 +18,17 @@ async def drain_outbox(campaign: str, moment: datetime) -> Delivered:
     """Send all that waits and may leave, batch by batch; where an address failed, go on to the next contact."""
     total = Delivered()
     progress = await measure_queue(campaign, moment)
+    before = await look_at_queue(campaign, moment)
     async with open_sender(moment):
         while True:
             passed = await _through_the_queue(campaign, progress)
             total = total.then(passed)
             repaired = await repair_contacts(campaign, moment)
             if passed.relay_is_down or not (repaired or passed.needs_another_look):
-                return total
+                break
+    if not total.relay_is_down:
+        await settle_queue(campaign, moment, before)
+    return total
 
 
 async def _through_the_queue(campaign: str, progress: Progress) -> Delivered:

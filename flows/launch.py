@@ -9,6 +9,7 @@ from rules.timetable import StepKind
 from tasks.desk import moment_of
 from tasks.naming import run_name
 from tasks.planning import freeze_campaign, plan_notices
+from tasks.steps import record_step
 from tasks.tally import Tally, publish_tally
 
 
@@ -19,4 +20,5 @@ async def launch(campaign: str, as_of: datetime | None = None) -> Tally:
     await freeze_campaign(campaign, moment)
     planned = await plan_notices(campaign, StepKind.LAUNCH, moment)
     delivered = await drain_outbox(campaign, moment)
+    await record_step(campaign, StepKind.LAUNCH, moment)
     return await publish_tally(campaign, StepKind.LAUNCH, moment, planned=planned, delivered=delivered)

@@ -9,6 +9,7 @@ from rules.timetable import StepKind
 from tasks.desk import moment_of
 from tasks.naming import run_name
 from tasks.planning import plan_notices
+from tasks.steps import record_step
 from tasks.tally import Tally, publish_tally
 
 
@@ -18,4 +19,5 @@ async def remind(campaign: str, as_of: datetime | None = None) -> Tally:
     moment = moment_of(as_of)
     planned = await plan_notices(campaign, StepKind.REMIND, moment)
     delivered = await drain_outbox(campaign, moment)
+    await record_step(campaign, StepKind.REMIND, moment)
     return await publish_tally(campaign, StepKind.REMIND, moment, planned=planned, delivered=delivered)

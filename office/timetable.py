@@ -36,13 +36,19 @@ def run_title(premises: Premises, campaign: str, flow: str, as_of: datetime) -> 
     """Return what a run of a flow at a moment is about."""
     with premises.ledger.reading() as session:
         _, book = find_rulebook(session, premises, campaign)
-    verb = wording.STEP.get(flow, flow)
-    today = wording.moment_text(as_of, book.zone)
-    if flow not in set(StepKind) or flow in (StepKind.LAUNCH, StepKind.COLLECT):
-        return f"{verb} · {book.campaign.title} · {today}"
+    if flow not in set(StepKind):
+        return f"{wording.STEP.get(flow, flow)} · {book.campaign.title} · {wording.moment_text(as_of, book.zone)}"
     step = latest_moment(book.steps, StepKind(flow), as_of)
     same_day = step is not None and step.moment.astimezone(book.zone).date() == as_of.astimezone(book.zone).date()
-    return f"{verb} · {step.subject if step and same_day else today}"
+    return title_of(book, StepKind(flow), as_of, step.subject if step and same_day else "")
+
+
+def title_of(book: Rulebook, kind: StepKind, moment: datetime, subject: str) -> str:
+    """Return what a step at a moment is about; without a subject of its own, the moment."""
+    at = wording.moment_text(moment, book.zone)
+    if kind in (StepKind.LAUNCH, StepKind.COLLECT):
+        return f"{wording.STEP[kind]} · {book.campaign.title} · {at}"
+    return f"{wording.STEP[kind]} · {subject or at}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,15 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, literal, or_, select, text, union_all
 from sqlalchemy.orm import Session
 
 from ledger.senders import is_held
-from ledger.tables import CampaignRow, HoldRow, IntakeRow, IntakeState, LaneRow, MessageRow, SenderRow
+from ledger.steps import last_drain
+from ledger.tables import CampaignRow, CampaignState, HoldRow, IntakeRow, IntakeState, LaneRow, MessageRow, SenderRow
 from ledger.tables.base import table_of
 from ledger.tables.messages import IS_CLAIMED, WAITS
+from office.premises import Premises
+from office.rulebook import open_book
+from rules.delivery import in_window
+
+SWEEP = timedelta(hours=1)
 
 _messages, _campaigns, _senders = table_of(MessageRow), table_of(CampaignRow), table_of(SenderRow)
 _holds, _lanes, _intake = table_of(HoldRow), table_of(LaneRow), table_of(IntakeRow)
@@ -56,13 +62,17 @@ class Mark:
         )
 
 
-def marks(session: Session, now: datetime) -> Mapping[str, Mark]:
-    """Return the mark of every campaign that has something to send at a moment. Two queries, by partial indexes."""
-    scopes, stops, closed = _stops(session, now)
+def marks(session: Session, now: datetime, wall: datetime | None = None) -> Mapping[str, Mark]:
+    """Return the mark of every campaign that has something to send at a moment. Two queries, by partial indexes.
+
+    ``wall`` is what the wall's clock shows then, where the campaigns run by a clock of their own.
+    """
+    wall = wall or now
+    scopes, stops, closed = _stops(session, wall)
     due = select(_messages.c.campaign_id, _messages.c.id).where(
         text(WAITS), or_(_messages.c.not_before.is_(None), _messages.c.not_before <= now)
     )
-    live_senders = select(_senders.c.name).where(_senders.c.lease_until >= now)
+    live_senders = select(_senders.c.name).where(_senders.c.lease_until >= wall)
     # Number 0: they are none the newer for being abandoned.
     abandoned = select(_messages.c.campaign_id, literal(0)).where(
         text(IS_CLAIMED), _messages.c.claimed_by.not_in(live_senders)
@@ -77,6 +87,28 @@ def marks(session: Session, now: datetime) -> Mapping[str, Mark]:
         key: Mark(newest=newest, due=count, live=live, held=is_held(scopes, key), stops=stops, closed=closed)
         for key, live, newest, count in session.execute(query)
     }
+
+
+def may_leave(session: Session, premises: Premises, campaign: str, mark: Mark, as_of: datetime) -> bool:
+    """Whether some of what a campaign has to send may leave, for all that is known of the last drain of its queue.
+
+    Something came about since, or the sending window has opened, or a new day has begun, which lifts the daily cap;
+    else it is tried once an hour, lest anything that nobody thought of keeps it in.
+    """
+    if mark.held:
+        return False
+    row, book = open_book(session, campaign)
+    last = last_drain(session, row.id)
+    if last is None or mark.is_news_after(
+        Mark(newest=last.newest, due=last.due, live=last.live, stops=last.stops, closed=last.closed)
+    ):
+        return True
+    kept_in = not (mark.live or premises.rehearsal) or row.state != CampaignState.LAUNCHED
+    window = book.campaign.sending.window
+    if kept_in or not in_window(as_of, window, book.zone):
+        return False
+    another_day = as_of.astimezone(book.zone).date() != last.as_of.astimezone(book.zone).date()
+    return another_day or not in_window(last.as_of, window, book.zone) or as_of - last.as_of >= SWEEP
 
 
 def intake_marks(session: Session) -> Mapping[str, Mark]:

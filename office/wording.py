@@ -115,6 +115,22 @@ TASK = {
     "take_in": "登记来件",
     "consolidate": "编制汇总材料",
 }
+MOVED = "（改期）"  # of a deadline that a decision moved
+JOINED = "新增单位"
+LEFT_BY_THE_DEAD = "运行进程已经中断（机器关机或进程被结束），由对账流程标记为异常；应办的事项会自动补办。"
+MADE_UP = "补办 · {title}"
+WOKEN = {"deliver": "发信 · 有邮件等待发送", "collect": "收件 · 有来信等待处理"}
+RECONCILIATION = "对账：发现与处理"
+MORE = "……另有 {count} 项"
+RECONCILED = {
+    "crashed": "进程已中断、标记为异常的运行",
+    "freed": "被中断的运行占用、已释放的并发名额",
+    "removed": "已取消的计划运行（时间变更，或不再需要）",
+    "made": "新建或补建的计划运行",
+    "overdue": "到期未办、现予补办的节点",
+    "woken": "有邮件等待、现予处理",
+    "trouble": "核对时出错、下次再试",
+}
 SKIP = {
     "reported": "已经报送，不再提醒",
     "exempt": "免报",

@@ -20,6 +20,7 @@ from ledger.tables.messages import GONE, UNTOLD, AttemptRow, ItemRow, MailClass,
 from ledger.tables.obligations import AnswerRow, DraftRow, FigureRow, FileRow, FindingRow, ObligationRow, SubmissionRow
 from ledger.tables.papers import PaperKind, PaperRow, PaperState
 from ledger.tables.staff import StaffRow, VisitRow
+from ledger.tables.steps import DrainRow, StepRunRow
 
 __all__ = [
     "GONE",
@@ -42,6 +43,7 @@ __all__ = [
     "DefinitionRow",
     "DeliverableRow",
     "DraftRow",
+    "DrainRow",
     "EventRow",
     "FigureRow",
     "FileRow",
@@ -65,6 +67,7 @@ __all__ = [
     "SenderRow",
     "SlotRow",
     "StaffRow",
+    "StepRunRow",
     "SubmissionRow",
     "VisitRow",
     "Written",

@@ -1,0 +1,82 @@
+"""Commands over what stands on the Prefect server: put a campaign's month there, and take it away."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from cli.desk import Refused, premises, use_prefect
+from cli.showing import say
+
+if TYPE_CHECKING:
+    from tasks.changes import Changes
+
+STYLES = {"+": "green", "~": "yellow", "-": "red"}
+
+
+def deploy(campaign: str | None = None, *, house: bool = False) -> None:
+    """Put a campaign's month on the Prefect server: its flows, and a run for each step to come. Run again, only what
+    differs is changed; the plan shows + new, ~ changed, - removed.
+
+    Args:
+        campaign: key or folder; it need not be launched yet.
+        house: bring up to date what is there once for all campaigns, with or without a campaign.
+
+    """  # noqa: D205  the help's first paragraph
+    if campaign is None and not house:
+        raise Refused("name a campaign to deploy, or --house for what is there once for all campaigns")
+    use_prefect()
+    from deployments.deploying import deploy_campaign, deploy_house  # noqa: PLC0415
+
+    premises()
+    _carry_out(deploy_house())
+    if campaign is not None:
+        _carry_out(deploy_campaign(campaign))
+        _say_if_unlaunched(campaign)
+
+
+def undeploy(campaign: str) -> None:
+    """Take a campaign off the Prefect server: its flows and the runs that have not begun. The ledger stays as it is.
+
+    Args:
+        campaign: the campaign's key.
+
+    """
+    use_prefect()
+    from deployments.deploying import undeploy_campaign  # noqa: PLC0415
+
+    _carry_out(undeploy_campaign(campaign))
+
+
+def _say_if_unlaunched(campaign: str) -> None:
+    """Say so where the launch is not among the runs, as its moment has passed: nobody launches unasked."""
+    from office.timetable import find_rulebook  # noqa: PLC0415
+    from tasks.desk import now  # noqa: PLC0415
+
+    house = premises()
+    with house.ledger.reading() as session:
+        row, book = find_rulebook(session, house, campaign)
+    if row is not None or now() < book.launch_at:
+        return
+    key, at = book.campaign.key, f"{book.launch_at.astimezone(book.zone):%Y-%m-%d %H:%M}"
+    if now() >= book.close_at:
+        say(f"{key} was to be launched on {at} and has closed since: it has no step to come", style="yellow")
+    else:
+        say(f"{key} was to be launched on {at}; `muster run launch {key}`, and the rest is planned", style="yellow")
+
+
+def _carry_out(change: Awaitable["Changes"]) -> None:
+    """Make a change and show its plan; where no server answers, say how to start one."""
+    for line in asyncio.run(_on_server(change)).lines():
+        say(line, style=STYLES.get(line[0]))
+
+
+async def _on_server(change: Awaitable["Changes"]) -> "Changes":
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+
+    async with get_client() as client:
+        trouble, where = await client.api_healthcheck(), client.api_url
+    if trouble is not None:
+        if asyncio.iscoroutine(change):
+            change.close()
+        raise Refused(f"no Prefect server answers at {where}; start one with `muster up`")
+    return await change

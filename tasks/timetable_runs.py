@@ -1,0 +1,188 @@
+"""The timetable as explicit one-off flow runs, synced from the ledger by difference.
+
+A run is named by an idempotency key, campaign/step/revision, which is unique for its flow for ever, and what Prefect
+answers to a repeat depends on what became of the first (read in its source, 3.9.1): a run that was deleted frees its
+key, one that was cancelled or has ended keeps it, and is returned instead of a new one. So a superseded run is
+deleted, never cancelled. A run that a person cancelled stays cancelled: its step is left out. One that ended before
+its step's time, as somebody started it by hand, does not stand for the step: that gets the next revision.
+
+No ``as_of`` is among the parameters: a run that starts late decides for the present moment. What it was meant for
+stands in its name and key.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.states import Scheduled
+
+from office.agenda import Agenda, Entry, agenda_of
+from tasks.changes import Changes, new, removed
+from tasks.desk import clock, now, premises
+
+TIMETABLE = "timetable"  # the tag of the runs that this module owns
+PAGE = 200
+REVISIONS = 50
+TOLERANCE = timedelta(seconds=1)
+WAITING = frozenset({StateType.SCHEDULED})
+UNDER_WAY = frozenset({StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateType.PAUSED})
+
+
+def campaign_tag(campaign: str) -> str:
+    """Return the tag that every deployment and run of a campaign bears."""
+    return f"campaign:{campaign}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a campaign stands on the server: the deployment of each kind of step, and since when it is there."""
+
+    campaign: str
+    deployments: Mapping[str, UUID]
+    since: datetime  # by the campaign's clock
+
+
+async def read_agenda(place: Place) -> Agenda:
+    """Return a deployed campaign's agenda at this moment."""
+    return await asyncio.to_thread(_agenda, place)
+
+
+def _agenda(place: Place) -> Agenda:
+    house = premises()
+    with house.ledger.reading() as session:
+        return agenda_of(session, house, place.campaign, now(), since=place.since)
+
+
+async def sync_timetable(client: PrefectClient, place: Place, agenda: Agenda) -> Changes:
+    """Delete the runs that are superseded and make those that are missing; what is as it should be is not touched."""
+    runs = await _runs_of(client, place.campaign)
+    kept, changes = await _without_superseded(client, runs, agenda)
+    by_step: dict[str, list[FlowRun]] = {}
+    for run in kept:
+        by_step.setdefault(_step_of(run), []).append(run)
+    for entry in agenda.coming(now()):
+        if entry.kind not in place.deployments:
+            continue
+        there = by_step.get(entry.key, [])
+        if any(_stands_for(run) for run in there):
+            changes += Changes(unchanged=1)
+            continue
+        await _make(client, place, entry, revision=1 + max(map(_revision_of, there), default=0))
+        changes += new(told(entry))
+    return changes
+
+
+async def remove_timetable(client: PrefectClient, campaign: str) -> Changes:
+    """Delete every run of a campaign's timetable that has not begun."""
+    changes = Changes()
+    for run in await _runs_of(client, campaign):
+        if run.state_type in WAITING:
+            await client.delete_flow_run(run.id)
+            changes += removed(f"run {run.name}")
+    return changes
+
+
+async def start_run(client: PrefectClient, deployment: UUID, *, key: str, name: str) -> bool:
+    """Ask for a run now; return whether it is a new one, and not what an earlier request of the same key made."""
+    asked = datetime.now(UTC) - TOLERANCE
+    run = await client.create_flow_run_from_deployment(deployment, state=Scheduled(), name=name, idempotency_key=key)
+    return run.created is None or run.created >= asked
+
+
+def told(entry: Entry) -> str:
+    """Return a planned run as a line of the plan names it: when it is due by the campaign's clock, and what it does."""
+    return f"run {entry.key.partition(':')[2].replace('T', ' ')} {entry.title}"
+
+
+async def _without_superseded(
+    client: PrefectClient, runs: Iterable[FlowRun], agenda: Agenda
+) -> tuple[list[FlowRun], Changes]:
+    """Delete the waiting runs that stand for nothing; return the others."""
+    entries = {entry.key: entry for entry in agenda.entries}
+    kept, changes = [], Changes()
+    for run in runs:
+        why = _superseded(run, entries.get(_step_of(run))) if run.state_type in WAITING else ""
+        if why:
+            await client.delete_flow_run(run.id)
+            changes += removed(f"run {run.name}", why)
+        else:
+            kept.append(run)
+    return kept, changes
+
+
+def _superseded(run: FlowRun, entry: Entry | None) -> str:
+    """Return why a waiting run is superseded: its step is gone, or at another time, or called otherwise; else ""."""
+    if entry is None:
+        return "no longer in the timetable"
+    planned, wanted = run.expected_start_time, clock().wall(entry.starts)
+    has_come = entry.starts <= now()
+    if has_come and (planned is None or planned <= datetime.now(UTC)):
+        return ""  # it is late, and will run
+    if planned is None or abs(planned - wanted) > TOLERANCE:
+        return "planned for another time"
+    return "" if has_come or run.name == entry.title else f"now: {entry.title}"
+
+
+def _stands_for(run: FlowRun) -> bool:
+    """Whether a run stands for a step that is to come: it waits, is under way, or a person has cancelled it."""
+    return run.state_type in WAITING | UNDER_WAY or run.state_type is StateType.CANCELLED
+
+
+async def _make(client: PrefectClient, place: Place, entry: Entry, *, revision: int) -> None:
+    """Plan a run; a revision that is used up, by a ledger before this one, is passed over."""
+    for number in range(revision, revision + REVISIONS):
+        run = await client.create_flow_run_from_deployment(
+            place.deployments[entry.kind],
+            state=Scheduled(scheduled_time=clock().wall(entry.starts)),
+            name=entry.title,
+            tags=[TIMETABLE],
+            idempotency_key=f"{place.campaign}/{entry.key}/{number}",
+        )
+        if run.state_type in WAITING:
+            return
+    raise LookupError(f"{entry.key} was planned {REVISIONS} times, and no run of it waits")
+
+
+def _step_of(run: FlowRun) -> str:
+    """Return the key of the step for which a run was made."""
+    return (run.idempotency_key or "//").split("/")[1]
+
+
+def _revision_of(run: FlowRun) -> int:
+    """Return how often a run was planned anew for its step."""
+    return int((run.idempotency_key or "0").rpartition("/")[2])
+
+
+async def _runs_of(client: PrefectClient, campaign: str) -> list[FlowRun]:
+    """Return the runs of a timetable that wait, and those that have ended or run though their time is to come."""
+    ours = FlowRunFilterTags(all_=[campaign_tag(campaign), TIMETABLE])
+    waiting = FlowRunFilter(
+        tags=ours, state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED]))
+    )
+    ahead = FlowRunFilter(tags=ours, expected_start_time=FlowRunFilterExpectedStartTime(after_=datetime.now(UTC)))
+    found = {run.id: run for which in (waiting, ahead) for run in await read_all(client, which)}
+    return sorted(found.values(), key=lambda run: run.expected_start_time or datetime.now(UTC))
+
+
+async def read_all(client: PrefectClient, which: FlowRunFilter) -> Sequence[FlowRun]:
+    """Return all runs that a filter lets through, page by page."""
+    found: list[FlowRun] = []
+    while True:
+        page = await client.read_flow_runs(
+            flow_run_filter=which, sort=FlowRunSort.ID_DESC, limit=PAGE, offset=len(found)
+        )
+        found += page
+        if len(page) < PAGE:
+            return found
