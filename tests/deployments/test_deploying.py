@@ -10,6 +10,7 @@ import pytest
 from ledger.acts import Act
 from office.extending import extend
 from office.pausing import close, pause, resume
+from office.timetable import plan_of_month
 from settings import settings
 from tests.deployments.month import Month, ask, local
 
@@ -24,11 +25,11 @@ def acting(month: Month, deed: Any) -> None:
 
 
 def test_the_month_stands_on_the_server_before_it_happens(month: Month) -> None:
-    from tasks.desk import clock  # noqa: PLC0415
+    from tasks.desk import clock, premises  # noqa: PLC0415
 
     changes = month.deploy()
     runs = month.runs()
-    steps = month.stage.book.steps
+    _, steps = plan_of_month(premises(), month.key)
     assert len(runs) == len(steps)
     assert runs[0].name == "下发通知 · 2020年“安全生产月”和“安全生产专题行”活动 · 5月27日 15:00"
     names = [run.name for run in runs]
