@@ -7,8 +7,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from ledger.acts import Act
-from office import wording
 from ledger.campaigns import find_campaign
+from office import wording
 from office.digest import plan_digest
 from office.horizon import extend_horizon
 from office.intake import Collected, drain_intake, fetch_mail
