@@ -1,6 +1,7 @@
 """Completeness and timeliness (报送率, 及时率) over a frozen denominator."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 
 from rules.obligations import OUTSIDE_RATES, Obligation, Standing, is_on_time, standing, was_corrected_late
@@ -37,21 +38,24 @@ class Totals:
 
 def totals(obligations: Iterable[Obligation]) -> Totals:
     """Count obligations; voluntary materials stand outside and are not counted at all."""
-    return sum((_one(ob) for ob in obligations if not ob.voluntary), Totals())
+    return Totals(**Counter(name for ob in obligations if not ob.voluntary for name in _counted_as(ob)))
 
 
-def _one(ob: Obligation) -> Totals:
+def _counted_as(ob: Obligation) -> Iterator[str]:
     state = standing(ob)
     if state in OUTSIDE_RATES:
-        return Totals(outside=1)
+        yield "outside"
+        return
+    yield "owed"
+    if state in _BY_STANDING:
+        yield _BY_STANDING[state]
     on_time = is_on_time(ob)
-    return Totals(
-        owed=1,
-        reported=on_time is not None,
-        on_time=on_time is True,
-        corrected_late=was_corrected_late(ob),
-        late=on_time is False,
-        queried=state is Standing.QUERIED,
-        returned=state is Standing.RETURNED,
-        missing=state is Standing.MISSING,
-    )
+    if on_time is None:
+        return
+    yield "reported"
+    yield "on_time" if on_time else "late"
+    if was_corrected_late(ob):
+        yield "corrected_late"
+
+
+_BY_STANDING = {Standing.QUERIED: "queried", Standing.RETURNED: "returned", Standing.MISSING: "missing"}

@@ -11,14 +11,15 @@ from office.board import nil_obligations, promised_days
 from office.staff_links import campaign_url, unit_url
 from office.views.pages import Markdown, Page, linked, picture, plain, render
 from office.views.scene import Scene
-from office.views.shades import COLOUR, DRAWN, Shade, days_overdue, shade_of, word_of
+from office.views.shades import COLOUR, DRAWN, Shade, days_overdue, word_of
 from rules.deadlines import stated
-from rules.obligations import REPORTED, Obligation, standing
+from rules.obligations import Obligation
 
 MOST_LINES = 240  # units listed at most; the rest are counted
 FEWEST_LINES = 15  # of a category at least, however many categories there are
 WORST = 15
 URGENT = (Shade.OVERDUE, Shade.RETURNED)
+DONE = (Shade.REPORTED, Shade.LATE, Shade.WAITING)
 WIDTH, BAR, GAP, LEFT, RIGHT = 720, 20, 14, 190, 90
 NAME_CUT = 13
 
@@ -31,7 +32,11 @@ class Line:
     due: str
     units: int
     shades: Mapping[Shade, int]
-    reported: int
+
+    @property
+    def reported(self) -> int:
+        """How many were reported and not returned, late ones and those that wait for somebody too."""
+        return sum(self.shades.get(shade, 0) for shade in DONE)
 
     @property
     def owed(self) -> int:
@@ -116,14 +121,13 @@ def _headline(whole: Line, units: int) -> str:
 
 
 def _line(scene: Scene, name: str, obligations: Sequence[Obligation]) -> Line:
-    days = sorted({stated(ob.due, scene.zone).day for ob in obligations if ob.due is not None})
+    days = sorted({stated(due, scene.zone).day for due in {ob.due for ob in obligations} if due is not None})
     short = [f"{day.month}月{day.day}日" for day in days]
     return Line(
         name=name,
         due=short[0] if len(short) == 1 else f"{short[0]}至{short[-1]}" if short else "",
         units=len({ob.party_id for ob in obligations}),
-        shades=Counter(shade_of(ob, scene.moment) for ob in obligations),
-        reported=sum(standing(ob) in REPORTED for ob in obligations),
+        shades=Counter(scene.shades[ob.id] for ob in obligations),
     )
 
 
@@ -143,7 +147,7 @@ def _unit(scene: Scene, party: Party, cells: Mapping[str, Sequence[Obligation]])
     shades: Counter[Shade] = Counter()
     days = 0
     for ob in (ob for cell in cells.values() for ob in cell):
-        shade = shade_of(ob, scene.moment)
+        shade = scene.shades[ob.id]
         shades[shade] += 1
         if shade in URGENT:
             days = max(days, days_overdue(ob, scene.moment, scene.zone))
@@ -167,7 +171,7 @@ class _Cells:
     def _cell(self, obligations: Sequence[Obligation]) -> Markdown:
         if not obligations:
             return Markdown("—")
-        urgent = any(shade_of(ob, self._scene.moment) in URGENT for ob in obligations)
+        urgent = any(self._scene.shades[ob.id] in URGENT for ob in obligations)
         said = plain(self._one(obligations[0]) if len(obligations) == 1 else self._series(obligations))
         return Markdown(f"**{said}**") if urgent else said
 
@@ -176,9 +180,9 @@ class _Cells:
 
     def _series(self, obligations: Sequence[Obligation]) -> str:
         """Return how many of how many were reported, and the worst that is to be said of the others."""
-        done = sum(standing(ob) in REPORTED for ob in obligations)
-        owed = sum(shade_of(ob, self._scene.moment) is not Shade.OUTSIDE for ob in obligations)
-        shades = Counter(shade_of(ob, self._scene.moment) for ob in obligations)
+        shades = Counter(self._scene.shades[ob.id] for ob in obligations)
+        done = sum(shades[shade] for shade in DONE)
+        owed = shades.total() - shades[Shade.OUTSIDE]
         bad = "".join(f"，{wording.SHADE[s]}{shades[s]}" for s in (*URGENT, Shade.WAITING) if shades[s])
         return wording.SHADE_DONE.format(done=done, all=owed) + bad
 

@@ -46,11 +46,12 @@ def curve_page(scene: Scene) -> Page:
     """Return the submission curve of a campaign up to a moment."""
     first = scene.day(scene.book.launch_at)
     last = max(min(scene.today, scene.day(scene.book.close_at)), first)
-    whole = _growth(scene, "合计", scene.obligations)
     parts = [
         _growth(scene, title, [ob for ob in scene.obligations if ob.deliverable == key])
-        for key, title in list(scene.titles.items())[: len(COLOURS)]
+        for key, title in scene.titles.items()
     ]
+    by_day = sum((Counter(part.by_day) for part in parts), Counter[date]())
+    whole = Growth(name="合计", owed=sum(part.owed for part in parts), by_day=by_day)
     days = [_day(whole, last - timedelta(days=back)) for back in range(min(DAYS, (last - first).days + 1))]
     markdown = render(
         scene.house.templates,

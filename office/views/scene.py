@@ -12,6 +12,7 @@ from ledger.facts import Party, load_obligations, party_names
 from ledger.tables import CampaignRow, PartyKind
 from office.premises import Premises
 from office.rulebook import Rulebook, open_book
+from office.views.shades import Shade, shade_of
 from rules.obligations import Obligation
 
 
@@ -47,6 +48,11 @@ class Scene:
         """The titles of the deliverables that are owed, in the order of the definition."""
         dated = {ob.deliverable for ob in self.obligations}
         return {d.key: d.title for d in self.book.campaign.deliverables if d.key in dated}
+
+    @cached_property
+    def shades(self) -> Mapping[int, Shade]:
+        """By obligation where it stands at the moment."""
+        return {ob.id: shade_of(ob, self.moment) for ob in self.obligations}
 
     def day(self, moment: datetime) -> date:
         """Return the local day of an instant."""
