@@ -57,7 +57,6 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 async def _measure(folder: Path, times: int, events: int, mails: int) -> int:
-    from deployments.automations import sync_automations  # noqa: PLC0415  Prefect reads its settings as it is imported
     from tests.mail.relay import Relay  # noqa: PLC0415
 
     async with Relay().running() as relay:
@@ -65,7 +64,6 @@ async def _measure(folder: Path, times: int, events: int, mails: int) -> int:
         settings.cache_clear()
         _launch(folder)
         collect = await _deploy()
-        await sync_automations()
         async with _worker(folder), _telling():
             await asyncio.sleep(10)  # the worker imports Prefect
             waits = [await _event_to_start(collect) for _ in range(times)]
@@ -99,40 +97,20 @@ def _launch(folder: Path) -> None:
 
 
 async def _deploy() -> UUID:
-    """Deploy what the events of a campaign wake; return the deployment of its collections."""
+    """Deploy the campaign; return the deployment of its collections."""
     from prefect.client.orchestration import get_client  # noqa: PLC0415
-    from prefect.client.schemas.actions import WorkPoolCreate  # noqa: PLC0415
-    from prefect.utilities.callables import parameter_schema  # noqa: PLC0415
-    from prefect.workers.process import ProcessWorker  # noqa: PLC0415
 
-    from deployments.automations import POOL  # noqa: PLC0415
-    from flows.running import FLOWS  # noqa: PLC0415
+    from deployments.deploying import deploy_campaign  # noqa: PLC0415
 
-    made: dict[str, UUID] = {}
+    await deploy_campaign(KEY)
     async with get_client() as client:
-        template = ProcessWorker.get_default_base_job_template()
-        await client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
-        for name in ("collect", "deliver"):
-            flow = FLOWS[name]
-            made[name] = await client.create_deployment(
-                await client.create_flow(flow),  # type: ignore[arg-type]
-                KEY,
-                work_pool_name=POOL,
-                entrypoint=f"flows.{name}.{name}",
-                parameters={"campaign": KEY},
-                tags=[f"campaign:{KEY}", name],
-                pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(HOUSE)}}],
-                parameter_openapi_schema=parameter_schema(flow).model_dump_for_openapi(),
-                enforce_parameter_schema=True,
-                concurrency_limit=1,
-            )
-    return made["collect"]
+        return (await client.read_deployment_by_name(f"collect/{KEY}")).id
 
 
 @asynccontextmanager
 async def _worker(folder: Path) -> AsyncIterator[None]:
     """Run a process worker while the block lasts."""
-    from deployments.automations import POOL  # noqa: PLC0415
+    from deployments.catalogue import POOL  # noqa: PLC0415
 
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
     with (folder / "worker.log").open("wb") as log:

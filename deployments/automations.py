@@ -22,19 +22,19 @@ from prefect.events.schemas.automations import Automation, AutomationCore, Event
 from prefect.exceptions import ObjectNotFound
 
 from definition.models import Campaign
+from deployments.catalogue import HOUSE_WIDE, POOL
 from flows.alarm import WATCHED
 from ledger.event_kinds import EventKind, Origin
 from office import wording
 from office.timetable import find_rulebook
 from settings import settings
 from tasks.alarms import BROKEN, CAMPAIGN_TAG, LATE
+from tasks.changes import SAME, Changes, changed, kept, new, removed
 from tasks.desk import premises
 from tasks.events import resource_of
 
 OURS = "muster"  # the tag of all that are made here
 MARK = "automation:"  # the tag that says which one it is
-POOL = "muster"
-HOUSE_WIDE = "house"
 PAGE = 200
 FLOW_RUN = "prefect.flow-run"
 # Broken runs often come together. The first of half a minute starts the alarm, which begins when it is over and looks
@@ -83,8 +83,8 @@ ALARMS = ("broken", "late")  # keys of those that are there once for all campaig
 Deployments = Mapping[tuple[str, str], UUID]  # by flow and name
 
 
-async def sync_automations(campaigns: Sequence[str] | None = None) -> list[str]:
-    """Bring the automations on the server to what they should be; return what was done, a line each (``+ ~ - =``).
+async def sync_automations(campaigns: Sequence[str] | None = None) -> Changes:
+    """Bring the automations on the server to what they should be; return what was changed.
 
     A deployment that is not there has none. Of campaigns that are not among ``campaigns`` they are left as they are;
     without it all are looked at. One that staff have switched off stays so.
@@ -236,26 +236,25 @@ def _campaign_of(automation: AutomationCore) -> str:
     return next((tag.removeprefix(CAMPAIGN_TAG) for tag in automation.tags if tag.startswith(CAMPAIGN_TAG)), "")
 
 
-async def _sync(client: PrefectClient, wanted: Sequence[AutomationCore], there: Mapping[str, Automation]) -> list[str]:
+async def _sync(client: PrefectClient, wanted: Sequence[AutomationCore], there: Mapping[str, Automation]) -> Changes:
     """Make what is not there, change what differs, delete what is not wanted, and touch nothing else."""
-    lines = []
+    changes = Changes()
     for one in wanted:
-        mark = _mark(one)
-        present = there.get(mark)
+        name, present = f"automation {_mark(one)}", there.get(_mark(one))
         if present is None:
             await client.create_automation(one)
-            lines.append(f"+ automation {mark}")
+            changes += new(name)
         elif differing := _differing(one, present):
             await _update(client, present, one)
-            lines.append(f"~ automation {mark}: {', '.join(differing)}")
+            changes += changed(name, ", ".join(differing))
         else:
-            lines.append(f"= automation {mark}" + ("" if present.enabled else ": switched off by staff"))
+            changes += SAME if present.enabled else kept(name, "switched off by staff")
     marks = {_mark(one) for one in wanted}
     for mark, gone in there.items():
         if mark not in marks:
             await client.delete_automation(gone.id)
-            lines.append(f"- automation {mark}")
-    return lines
+            changes += removed(f"automation {mark}")
+    return changes
 
 
 async def _update(client: PrefectClient, present: Automation, wanted: AutomationCore) -> None:

@@ -3,7 +3,7 @@
 A new kind of step is one entry more in :data:`STEPS`; what is there once for all campaigns stands in :func:`for_house`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -12,6 +12,8 @@ from typing import Any
 
 from prefect import Flow
 
+from flows import alarm, tell_approvers
+from flows.actions import ACTIONS, Action
 from office import wording
 from settings import settings
 from tasks.timetable_runs import campaign_tag
@@ -85,16 +87,43 @@ def for_campaign(campaign: str, title: str) -> tuple[Deployed, ...]:
 
 
 def for_house() -> tuple[Deployed, ...]:
-    """Return what is there once for all campaigns. Actions of staff and alarms join this list."""
-    return (
-        Deployed(
-            flow="reconcile",
+    """Return what is there once for all campaigns: reconciling, telling people, and what staff fill in forms for."""
+    return (_reconcile(), *_tellers(), *map(_of_staff, ACTIONS))
+
+
+def _reconcile() -> Deployed:
+    return Deployed(
+        flow="reconcile",
+        name=HOUSE_WIDE,
+        entrypoint="flows.reconcile.reconcile",
+        description="**对账**\n\n每隔几分钟核对一次：补建缺失的计划运行，补办到期未办的节点，"
+        "把进程已经中断的运行标记为异常，并让等待处理的来信和等待发送的邮件得到处理。没有问题时不留记录。",
+        tags=(HOUSE_WIDE, "reconcile"),
+        collision=Collision.CANCEL_NEW,
+        every=timedelta(seconds=settings().reconcile_s),
+    )
+
+
+def _tellers() -> Iterator[Deployed]:
+    """Yield what automations run to tell people: a run too many waits, for it may have more to tell."""
+    for module in (alarm, tell_approvers):
+        name = module.__name__.rpartition(".")[2]
+        yield Deployed(
+            flow=name,
             name=HOUSE_WIDE,
-            entrypoint="flows.reconcile.reconcile",
-            description="**对账**\n\n每隔几分钟核对一次：补建缺失的计划运行，补办到期未办的节点，"
-            "把进程已经中断的运行标记为异常，并让等待处理的来信和等待发送的邮件得到处理。没有问题时不留记录。",
-            tags=(HOUSE_WIDE, "reconcile"),
-            collision=Collision.CANCEL_NEW,
-            every=timedelta(seconds=settings().reconcile_s),
-        ),
+            entrypoint=f"{module.__name__}.{name}",
+            description=module.DESCRIPTION,
+            tags=(HOUSE_WIDE, name),
+        )
+
+
+def _of_staff(action: Action) -> Deployed:
+    """Return an action of staff: any number at once, as at the counter; the ledger lets one write at a time."""
+    return Deployed(
+        flow=action.flow.name,
+        name=HOUSE_WIDE,
+        entrypoint=action.entrypoint,
+        description=f"**{action.title}**\n\n{action.description}",
+        tags=(HOUSE_WIDE, "action"),
+        at_once=None,
     )

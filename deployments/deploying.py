@@ -18,6 +18,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
 
+from deployments.automations import sync_automations
 from deployments.catalogue import HOUSE_WIDE, POOL, Deployed, for_campaign, for_house
 from office.timetable import find_rulebook
 from settings import HOUSE
@@ -34,7 +35,8 @@ async def deploy_house() -> Changes:
     """Bring the work pool and what is there once for all campaigns to what the catalogue says; return what changed."""
     async with get_client() as client:
         changes = await _ensure_pool(client)
-        return changes + await _sync(client, for_house(), tag=HOUSE_WIDE)
+        changes += await _sync(client, for_house(), tag=HOUSE_WIDE)
+    return changes + await sync_automations([])
 
 
 async def deploy_campaign(campaign: str) -> Changes:
@@ -50,14 +52,16 @@ async def deploy_campaign(campaign: str) -> Changes:
         changes = await _ensure_pool(client)
         changes += await _sync(client, for_campaign(key, title), tag=campaign_tag(key))
         place = place_in(key, await deployments_with(client, [campaign_tag(key)]))
-        return changes + await sync_timetable(client, place, await read_agenda(place))
+        changes += await sync_timetable(client, place, await read_agenda(place))
+    return changes + await sync_automations([key])
 
 
 async def undeploy_campaign(campaign: str) -> Changes:
     """Remove a campaign's deployments and the runs that have not begun; what has run, and the ledger, stay."""
     async with get_client() as client:
         changes = await remove_timetable(client, campaign)
-        return changes + await _sync(client, (), tag=campaign_tag(campaign))
+        changes += await _sync(client, (), tag=campaign_tag(campaign))
+    return changes + await sync_automations([campaign])
 
 
 def _key_and_title(campaign: str) -> tuple[str, str]:

@@ -14,9 +14,11 @@ from prefect.client.orchestration import PrefectClient, get_client
 from tasks.catching_up import Busy, kinds_under_way, make_up, wake, what_waits
 from tasks.changes import Sign
 from tasks.dead_runs import bury_the_dead
+from tasks.desk import moment_of
 from tasks.findings import publish_findings
 from tasks.places import deployments_with, free_slots, places_in
 from tasks.timetable_runs import Place, read_agenda, sync_timetable
+from tasks.views import publish_views
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ class Reconciled:
 @flow(name="reconcile", flow_run_name="对账", persist_result=False)
 async def reconcile() -> dict[str, list[str]]:
     """Look at every deployed campaign; return what was found and done, by kind."""
-    done = Reconciled()
+    done, moment = Reconciled(), moment_of(None)
     async with get_client() as client:
         done.note("crashed", await bury_the_dead(client))
         deployments = await deployments_with(client)
@@ -47,6 +49,7 @@ async def reconcile() -> dict[str, list[str]]:
         for place in places:
             try:
                 await _reconcile_one(client, place, waiting[place.campaign], busy, done)
+                await publish_views(place.campaign, moment)
             except Exception as error:  # one campaign's trouble is not the others'
                 logger.exception("%s could not be reconciled; it is tried again the next time", place.campaign)
                 done.note("trouble", [f"{place.campaign}：{type(error).__name__}: {error}"])

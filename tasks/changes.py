@@ -11,6 +11,7 @@ class Sign(StrEnum):
     NEW = "+"
     CHANGED = "~"
     REMOVED = "-"
+    KEPT = "="  # left as it was, which is worth a word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class Changes:
 
     def __bool__(self) -> bool:
         """Whether anything was changed."""
-        return bool(self.changes)
+        return any(change.sign is not Sign.KEPT for change in self.changes)
 
     def of(self, sign: Sign) -> tuple[Change, ...]:
         """Return the changes of one kind."""
@@ -64,6 +65,11 @@ def changed(what: str, why: str) -> Changes:
 def removed(what: str, why: str = "") -> Changes:
     """Return that a thing was removed."""
     return Changes(changes=(Change(sign=Sign.REMOVED, what=what, why=why),))
+
+
+def kept(what: str, why: str) -> Changes:
+    """Return that a thing was left as it was, and why."""
+    return Changes(changes=(Change(sign=Sign.KEPT, what=what, why=why),))
 
 
 SAME = Changes(unchanged=1)

@@ -28,8 +28,6 @@ from definition.models import Campaign
 from deployments import automations
 from deployments.automations import (
     ALARMS,
-    HOUSE_WIDE,
-    POOL,
     WAKES,
     WEBHOOK_PAYLOAD,
     AutomationsNotMade,
@@ -37,6 +35,7 @@ from deployments.automations import (
     sync_automations,
     wakes,
 )
+from deployments.catalogue import HOUSE_WIDE, POOL
 from flows.alarm import WATCHED, alarm
 from flows.running import FLOWS
 from flows.tell_approvers import tell_approvers
@@ -44,6 +43,7 @@ from ledger.event_kinds import EventKind, Origin
 from office import wording
 from settings import settings
 from tasks.alarms import broken_runs
+from tasks.changes import Changes, Sign
 from tasks.events import Bundle, emit_to_prefect
 
 KEY = "safety-month-2020"
@@ -94,8 +94,8 @@ async def deploy_all(client: PrefectClient, *campaigns: str) -> dict[tuple[str, 
     return {(flow, name): await deploy(client, flow, name) for flow, name in wanted}
 
 
-def signs(lines: list[str]) -> str:
-    return "".join(sorted(line[0] for line in lines))
+def signs(changes: Changes) -> str:
+    return "".join(sorted(line[0] for line in changes.lines() if line[0] != "=")) + "=" * changes.unchanged
 
 
 async def test_automations_are_made_once_and_then_left_alone(client: PrefectClient) -> None:
@@ -116,7 +116,7 @@ async def test_only_what_differs_is_changed_and_what_others_made_is_not_touched(
     fewer = tuple(replace(w, origin=None) if w.key == "planned" else w for w in WAKES if w.key != "bounced")
     monkeypatch.setattr(automations, "WAKES", fewer)
     lines = await sync_automations()
-    assert sorted(line for line in lines if line[0] != "=") == [
+    assert sorted(map(str, lines.changes)) == [
         f"- automation bounced {KEY}",
         f"~ automation planned {KEY}: trigger",
     ]
@@ -135,9 +135,9 @@ async def test_one_that_staff_switched_off_stays_so_even_if_it_is_changed(
     name = f"{wording.AUTOMATION['planned'][0]} · {KEY}"
     [planned] = await client.read_automations_by_name(name)
     await client.pause_automation(planned.id)
-    assert f"= automation planned {KEY}: switched off by staff" in await sync_automations()
+    assert f"= automation planned {KEY}: switched off by staff" in (await sync_automations()).lines()
     monkeypatch.setitem(wording.AUTOMATION, "planned", (wording.AUTOMATION["planned"][0], "另一说明"))
-    assert f"~ automation planned {KEY}: description" in await sync_automations()
+    assert f"~ automation planned {KEY}: description" in (await sync_automations()).lines()
     [planned] = await client.read_automations_by_name(name)
     assert (planned.enabled, planned.description) == (False, "另一说明")
 
@@ -148,7 +148,7 @@ async def test_a_campaign_that_says_so_is_consolidated_when_it_is_complete(
     known[KEY] = known[KEY].model_copy(update={"consolidate_when_complete": True})
     await deploy_all(client, KEY, "other")
     lines = await sync_automations()
-    assert [line for line in lines if "complete" in line] == [f"+ automation complete {KEY}"]
+    assert [line for line in lines.lines() if "complete" in line] == [f"+ automation complete {KEY}"]
 
 
 async def test_undeployed_a_campaign_has_no_automations_and_others_keep_theirs(client: PrefectClient) -> None:
@@ -158,7 +158,7 @@ async def test_undeployed_a_campaign_has_no_automations_and_others_keep_theirs(c
         if name == "other":
             await client.delete_deployment(deployment)
     lines = await sync_automations()
-    assert {line for line in lines if line[0] != "="} == {
+    assert set(map(str, lines.changes)) == {
         f"- automation {wake.key} other" for wake in WAKES if wake.key != "complete"
     }
     assert signs(lines) == "-" * 5 + "=" * 7
@@ -168,7 +168,7 @@ async def test_deployed_anew_under_another_id_it_is_that_one_which_is_run(client
     made = await deploy_all(client, KEY)
     await sync_automations()
     await client.delete_deployment(made["deliver", KEY])
-    assert len([line for line in await sync_automations() if line[0] == "-"]) == 2
+    assert len((await sync_automations()).of(Sign.REMOVED)) == 2
     new = await deploy(client, "deliver", KEY)
     await sync_automations()
     runs = [a for one in await client.read_automations() for a in one.actions if isinstance(a, RunDeployment)]

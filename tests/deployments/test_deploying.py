@@ -56,7 +56,9 @@ def test_deploying_again_touches_nothing(month: Month) -> None:
     month.deploy()
     before = [(run.id, run.expected_start_time) for run in month.runs()]
     again = month.deploy()
-    assert list(again.lines()) == [f"= {len(before) + 7} unchanged"]  # six deployments and the work pool
+    assert list(again.lines()) == [
+        f"= {len(before) + 11} unchanged"
+    ]  # six deployments, four automations and the work pool
     assert [(run.id, run.expected_start_time) for run in month.runs()] == before
 
 
