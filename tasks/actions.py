@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from ledger.acts import Act
 from ledger.errors import LedgerError
-from ledger.tables import AuditRow, CampaignRow, PartyRow
+from ledger.tables import AuditRow, CampaignRow, CampaignState, PartyRow
 from office import wording
 from office.choosing import campaign_meant
 from office.effects import Effect, effect_since, fates_of, mark
@@ -39,6 +39,7 @@ class Done:
     said: str
     shown: str = ""  # markdown: of a preview, the mail as it would read
     drains: bool = True  # whether what was planned leaves now
+    everywhere: bool = False  # whether it concerns the mail of every campaign
     only_shown: bool = False
 
 
@@ -86,6 +87,7 @@ class Outcome:
     refused: str = ""
     campaign: str = ""
     title: str = ""
+    drains: tuple[str, ...] = ()  # the campaigns whose mail may leave now
     done: Done = field(default_factory=lambda: Done(said=""))
     effect: Effect = field(default_factory=Effect)
 
@@ -104,11 +106,22 @@ def _carry_out(verb: Verb, campaign: str, act: Act, given: Mapping[str, object])
             row = campaign_meant(session, campaign)
             key, title, before = row.key, row.title, mark(session)
             if _was_done(session, act):
-                return Outcome(campaign=key, title=title, done=Done(said=AGAIN))
+                return Outcome(campaign=key, title=title, drains=(key,), done=Done(said=AGAIN))
             done = verb(Desk(session, house, act, row), given)
-            return Outcome(campaign=key, title=title, done=done, effect=effect_since(session, key, before))
+            effect = effect_since(session, key, before)
+            return Outcome(campaign=key, title=title, drains=_drains(session, key, done), done=done, effect=effect)
     except (ValueError, LedgerError, NotPlacedError) as error:
         return Outcome(campaign=key, refused=in_chinese(error, {name: str(value) for name, value in given.items()}))
+
+
+def _drains(session: Session, campaign: str, done: Done) -> tuple[str, ...]:
+    """Return the campaigns whose mail may leave after something was done."""
+    if not done.drains:
+        return ()
+    if not done.everywhere:
+        return (campaign,)
+    query = select(CampaignRow.key).where(CampaignRow.state != CampaignState.CLOSED).order_by(CampaignRow.id)
+    return tuple(session.scalars(query))
 
 
 def _was_done(session: Session, act: Act) -> bool:

@@ -87,8 +87,8 @@ def _at_desk(verb: Callable[..., Done], desk: Desk, given: Mapping[str, object])
 async def _let_leave(outcome: Outcome) -> None:
     if outcome.done.only_shown:
         return
-    if outcome.done.drains:
-        await drain_outbox(outcome.campaign, now())
+    for campaign in outcome.drains:
+        await drain_outbox(campaign, now())
     await tell_events()
 
 

@@ -48,7 +48,7 @@ def release(desk: Desk, *, scope: Scope = "本活动的邮件", lane: Lane = "",
     named = _scope(desk, scope, lane)
     again = stops.release(desk.session, desk.act, named, reason)
     back = f"，其中 {again} 封曾被拒收的重新等待发出" if again else ""
-    return Done(said=f"已恢复{stops.scope_in_words(named)}{back}。")
+    return Done(said=f"已恢复{stops.scope_in_words(named)}{back}。", everywhere=scope != CAMPAIGN)
 
 
 def _scope(desk: Desk, scope: str, lane: str) -> str:

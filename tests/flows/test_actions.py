@@ -60,6 +60,7 @@ class Staff:
         self.desk = desk
         self.at = NOW
         self.shown: list[str] = []
+        self.drained: list[str] = []
 
     def run(self, name: str, /, **given: Any) -> Any:
         """Run an action by its name; return the state in which the run ended."""
@@ -122,7 +123,7 @@ def staff(desk: Desk, prefect: str, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     one = Staff(desk)
 
     async def drain(campaign: str, moment: datetime) -> None:
-        assert campaign == KEY
+        one.drained.append(campaign)
         await asyncio.to_thread(answered, desk, moment, {})
 
     async def tell() -> None:
@@ -262,6 +263,9 @@ def test_sending_is_held_and_released(staff: Staff, desk: Desk) -> None:
     assert "没有名为“yahoo”的通道" in staff.refused("hold", scope="某一通道的邮件", lane="yahoo")
     staff.does("hold", scope="某一通道的邮件", lane="tencent")
     staff.does("hold", scope="全部邮件")
+    before = len(staff.drained)
+    staff.does("release", scope="全部邮件")
+    assert staff.drained[before:] == [KEY]
 
 
 def test_a_campaign_is_paused_resumed_and_closed(staff: Staff, desk: Desk) -> None:
