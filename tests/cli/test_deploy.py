@@ -10,7 +10,7 @@ KEY = "safety-month-2020"
 
 def test_without_a_server_deploying_says_how_to_start_one(muster: Muster) -> None:
     where = f"http://127.0.0.1:{free_port()}/api"
-    for words in (("deploy", KEY), ("deploy", "--house"), ("undeploy", KEY)):
+    for words in (("deploy", KEY), ("undeploy", KEY)):
         done = muster(*words, PREFECT_API_URL=where)
         assert done.returncode == 1
         assert done.stderr.strip() == f"no Prefect server answers at {where}/; start one with `muster up`"

@@ -63,7 +63,7 @@ def test_a_weekend_without_server_is_made_up_for_once_and_what_was_passed_over_i
     month.at(local(6, 8, 10))
     assert month.reconcile()["overdue"] == [
         "收件 · 2020年“安全生产月”和“安全生产专题行”活动 · 6月8日 08:30",
-        "提醒 · 活动方案 · 逾期 1 天",
+        "提醒 · 活动方案 · 逾期 3 天",
         "催办 · 活动计划表、负责人及联络员推荐表 · 第3级",
     ]
     month.work()
