@@ -12,7 +12,7 @@ from office.staff_links import unit_url
 from office.views.pages import Markdown, Page, linked, render
 from office.views.scene import Scene
 
-MOST = 120
+MOST = 60
 
 
 @dataclass(frozen=True, kw_only=True)

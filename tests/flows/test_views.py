@@ -44,7 +44,7 @@ def test_a_step_publishes_the_pages_and_its_own_and_a_second_one_no_version_more
     board = latest(prefect, f"board-{played.key}")
     assert board["description"] == "报送情况：3家单位应报15项，已报0项（0.0%）"
     tally = latest(prefect, f"tally-{played.key}-launch")
-    assert "| 启动通知 | 3 | 已发出 3 |" in tally["data"]
+    assert "- **启动通知3封**（已发出3）：" in tally["data"]
     assert f"[报送情况](/v2/artifacts/artifact/{board['latest_id']})" in tally["data"]
 
 
