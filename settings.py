@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 HOUSE = Path(__file__).parent
 PLACEHOLDER = "change-me"
 MIN_SECRET = 16
+MIN_PASSWORD = 12
 DEFAULT_LANE = "default"
 
 
@@ -246,6 +247,28 @@ class Settings(BaseSettings):
         default=60, ge=1, le=3650, description="A link holds so many days after the campaign's close."
     )
 
+    prefect_port: int = Field(
+        default=4200,
+        ge=1,
+        le=65535,
+        description="Port of the Prefect server of `muster up`, on loopback; not named and taken: another.",
+    )
+    prefect_auth: SecretStr = Field(
+        default=SecretStr(""), description="Closes that server's API to strangers: user:password; empty: open."
+    )
+    prefect_url: str = Field(
+        default="", description="Where browsers reach its pages through a proxy; empty: only on this machine."
+    )
+    prefect_poll_s: float = Field(
+        default=1.0, ge=0.5, le=60, description="How often its worker asks for runs that are due."
+    )
+    dev_mailbox: bool = Field(
+        default=False,
+        description="All mail goes to a mailbox with a web page on this machine, run by `muster up`, and no relay.",
+    )
+    dev_mailbox_port: int = Field(default=1080, ge=1, le=65535, description="Port of that mailbox's page.")
+    dev_mailbox_smtp_port: int = Field(default=1025, ge=1, le=65535, description="Port where that mailbox takes mail.")
+
     @model_validator(mode="before")
     @classmethod
     def _lanes(cls, given: dict[str, Any]) -> dict[str, Any]:
@@ -265,6 +288,10 @@ class Settings(BaseSettings):
             raise ValueError(f"MUSTER_PORTAL_URL is {self.portal_url}: {fault}")
         if self.smtp_tls == "none" and not is_loopback(self.smtp_host):
             raise ValueError(f"MUSTER_SMTP_TLS is none for the relay {self.smtp_host}: set starttls or implicit")
+        if fault := _fault_in_auth(self.prefect_auth.get_secret_value()):
+            raise ValueError(f"MUSTER_PREFECT_AUTH {fault}")
+        if self.prefect_url and (fault := _fault_in_url(self.prefect_url)):
+            raise ValueError(f"MUSTER_PREFECT_URL is {self.prefect_url}: {fault}")
         if self.imap_host and self.imap_tls == "none" and not is_loopback(self.imap_host):
             raise ValueError(f"MUSTER_IMAP_TLS is none for the server {self.imap_host}: set starttls or implicit")
         if self.imap_host and not self.imap_user:
@@ -296,6 +323,15 @@ class Settings(BaseSettings):
                 "put a random value there, as from `python -c 'import secrets; print(secrets.token_urlsafe())'`"
             )
         return value.encode()
+
+
+def _fault_in_auth(auth: str) -> str:
+    user, _, password = auth.partition(":")
+    if not auth:
+        return ""
+    if not user or not password:
+        return "is not written like user:password"
+    return "has a password shorter than 12 characters" if len(password) < MIN_PASSWORD else ""
 
 
 def _fault_in_url(url: str) -> str:

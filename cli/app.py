@@ -22,6 +22,7 @@ from cli import (
     portal,
     review,
     staff,
+    up,
     wishes,
 )
 from cli.desk import Refused
@@ -42,6 +43,9 @@ for command in (
     campaigns.go_live,
     campaigns.add_unit,
     campaigns.rehearse,
+    up.up,
+    up.down,
+    up.ps,
     mails.mails,
     mails.mail,
     delivery.serve,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from cli import showing
-from cli.desk import Refused, act, moment_of, premises, quiet_prefect, zone_of_campaign
+from cli.desk import Refused, act, moment_of, premises, use_prefect, zone_of_campaign
 from cli.leaving import fence_line, when_answer_leaves
 from cli.showing import say, table, times_of
 
@@ -128,7 +128,7 @@ def run(step: str, campaign: str, *, as_of: str | None = None) -> None:
         as_of: run for this moment instead of now; refused for a live campaign that has passed it.
 
     """
-    quiet_prefect()
+    use_prefect()
     from flows.running import FLOWS, run_step  # noqa: PLC0415
 
     if step not in FLOWS:

@@ -3,21 +3,24 @@
 import asyncio
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from cli.campaigns import tally_lines
-from cli.desk import act, mail_number, premises, quiet_prefect
+from cli.desk import act, mail_number, premises, use_prefect
 from cli.leaving import say_what_the_fence_holds, when_mail_leaves
 from cli.portal import portal_beside
 from cli.showing import say, table, times_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
     from zoneinfo import ZoneInfo
 
     from sqlalchemy.orm import Session
 
+    from flows.serving import Companion, Say
     from office.premises import Premises
 
 
@@ -172,24 +175,64 @@ def _key_of(session: "Session", campaign_id: int) -> str:
     return session.get_one(CampaignRow, campaign_id).key
 
 
-def serve() -> None:
+def serve(
+    *,
+    woken: bool = False,
+    beat: Annotated[Path | None, Parameter(show=False)] = None,
+) -> None:
     """Stay up: fetch and answer mail within a minute, and send within seconds what anybody plans.
 
     Ctrl-C ends it after the run under way, twice at once.
+
+    Args:
+        woken: run no step here: Prefect runs them, woken by the events told to it. So `muster up` calls it.
+        beat: a file touched every few seconds.
+
     """
-    quiet_prefect()
-    from flows.polling import poller_of  # noqa: PLC0415
-    from flows.running import run_step  # noqa: PLC0415
-    from flows.serving import Companion, intake_serving  # noqa: PLC0415
-    from flows.serving import serve as stay_up  # noqa: PLC0415
+    use_prefect()
+    from flows.serving import beating, stay_up  # noqa: PLC0415
     from settings import settings  # noqa: PLC0415
-    from tasks.events import keep_telling  # noqa: PLC0415
-    from tasks.own_loop import OwnLoop  # noqa: PLC0415
 
     config, zone = settings(), _zone()
     _ = config.secret  # a placeholder is refused now, not with the first mail
+    told = partial(_say_at, zone)
+    staying = stay_up if woken else _sending_too(told)
 
     async def stay() -> bool:
+        return await staying([*_companions(told), *([beating(beat)] if beat else [])])
+
+    does = (
+        "telling Prefect what happens, looking"
+        if woken
+        else f"looking for mail to send every {config.wake_poll_s:g} s,"
+    )
+    say(f"{does} into {premises().mailbox.name} every {config.imap_poll_s:g} s; {times_of(zone.key)}; Ctrl-C ends")
+    if not asyncio.run(stay()):
+        say("ended at once; what was being sent goes back to the queue, or is in `muster queue`")
+        raise KeyboardInterrupt
+    say("ended")
+
+
+def _companions(told: "Say") -> "list[Companion]":
+    """Return what runs until the end, whoever runs the steps: the mailbox, the units' pages, the teller of events."""
+    from flows.polling import poller_of  # noqa: PLC0415
+    from settings import settings  # noqa: PLC0415
+    from tasks.events import keep_telling  # noqa: PLC0415
+
+    return [poller_of(premises(), poll_s=settings().imap_poll_s, say=told).poll, *portal_beside(), keep_telling]
+
+
+def _sending_too(told: "Say") -> "Callable[[Sequence[Companion]], Awaitable[bool]]":
+    """Return what runs the steps here that send and take in, beside companions, and returns whether none was cut."""
+    from flows.running import run_step  # noqa: PLC0415
+    from flows.serving import intake_serving  # noqa: PLC0415
+    from flows.serving import serve as stay_up  # noqa: PLC0415
+    from settings import settings  # noqa: PLC0415
+    from tasks.own_loop import OwnLoop  # noqa: PLC0415
+
+    house, every = premises(), {"poll_s": settings().wake_poll_s, "sweep_s": settings().sweep_s}
+
+    async def send_too(beside: "Sequence[Companion]") -> bool:
         # In a thread of its own: in the main one Prefect would answer SIGTERM by breaking the run off.
         async with OwnLoop() as loop:
 
@@ -200,25 +243,10 @@ def serve() -> None:
                 done = await loop.run(run_step("collect", campaign, fetch=False))
                 return "; ".join(tally_lines(done)) or "nothing to do"
 
-            told = partial(_say_at, zone)
-            house, every = premises(), {"poll_s": config.wake_poll_s, "sweep_s": config.sweep_s}
-            # What runs beside the sender until the end.
-            beside: list[Companion] = [
-                poller_of(house, poll_s=config.imap_poll_s, say=told).poll,
-                intake_serving(house, collect, say=told, **every).serve,
-                *portal_beside(),
-                keep_telling,
-            ]
-            return await stay_up(house, deliver, say=told, beside=beside, **every)
+            intake = intake_serving(house, collect, say=told, **every).serve
+            return await stay_up(house, deliver, say=told, beside=[intake, *beside], **every)
 
-    say(
-        f"looking for mail to send every {config.wake_poll_s:g} s, into {premises().mailbox.name} every "
-        f"{config.imap_poll_s:g} s; {times_of(zone.key)}; Ctrl-C ends"
-    )
-    if not asyncio.run(stay()):
-        say("ended at once; what was being sent goes back to the queue, or is in `muster queue`")
-        raise KeyboardInterrupt
-    say("ended")
+    return send_too
 
 
 def _zone() -> "ZoneInfo":

@@ -39,10 +39,21 @@ def quiet_prefect() -> None:
 
 
 def use_prefect() -> None:
-    """Have this process talk to the Prefect server of this machine, unless the environment names another."""
+    """Speak to the Prefect server of `muster up`, if that stands; else to the one the environment names, or none.
+
+    To be called before anything imports Prefect, which reads its environment then. An address in the environment wins.
+    """
     quiet_prefect()
-    os.environ.setdefault("PREFECT_API_URL", "http://127.0.0.1:4200/api")
-    os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false")
+    from deployments.standing import environment_of, read_note  # noqa: PLC0415
+    from settings import settings  # noqa: PLC0415
+
+    config = settings()
+    auth = config.prefect_auth.get_secret_value()
+    standing = None if "PREFECT_API_URL" in os.environ else read_note(config.var_dir)
+    if standing is not None:
+        os.environ.update(environment_of(standing, auth))
+    elif auth:
+        os.environ.setdefault("PREFECT_API_AUTH_STRING", auth)
 
 
 def act(as_of: datetime | None = None) -> "Act":

@@ -33,9 +33,22 @@ def free_port() -> int:
         return port
 
 
-def client_environment(home: Path, port: int) -> dict[str, str]:
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Whether nobody listens on a port."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the last run may still linger
+        try:
+            sock.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def client_environment(home: Path, port: int, auth: str = "") -> dict[str, str]:
     """Return what a process needs in its environment before it imports Prefect to talk to the server."""
+    known = {"PREFECT_API_AUTH_STRING": auth} if auth else {}
     return {
+        **known,
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": f"http://{LOOPBACK}:{port}/api",
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
@@ -47,16 +60,30 @@ def client_environment(home: Path, port: int) -> dict[str, str]:
     }
 
 
-def server_environment(home: Path, port: int) -> dict[str, str]:
-    """Return the server's own environment: tuned to record many short task runs on one core."""
+def server_environment(home: Path, port: int, auth: str = "", url: str = "") -> dict[str, str]:
+    """Return the server's own environment: tuned to record many short task runs on one core, and to outlive outages.
+
+    ``auth`` (user:password) closes its API; ``url`` is where browsers reach it through a proxy.
+    """
+    origins = [f"http://{host}:{port}" for host in (LOOPBACK, "localhost")]
+    known = {"PREFECT_SERVER_API_AUTH_STRING": auth} if auth else {}
+    if url:
+        origins.append(url.rstrip("/"))
+        known |= {"PREFECT_SERVER_UI_API_URL": f"{url.rstrip('/')}/api", "PREFECT_UI_URL": url.rstrip("/")}
     return {
-        **client_environment(home, port),
+        **client_environment(home, port, auth),
+        **known,
         "PREFECT_SERVER_API_HOST": LOOPBACK,
         "PREFECT_SERVER_API_PORT": str(port),  # otherwise the UI calls port 4200
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(origins),  # or any page in a browser here could call it
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
         "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+        # What a trigger waited for while the server was off is looked at when it is back, up to a week later.
+        "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P7D",
+        # In memory, the slots of a holder that died with the server would never be free again.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
     }
 

@@ -3,7 +3,7 @@
 The ledger is the truth: it is asked again and again, by an inexpensive question, and the deliver flow is run where the
 answer differs from the one after the flow's last run. So wake-ups coalesce and none can be lost, and mail that has to
 wait (window, fence, cap) makes nothing run. Behind it stands a sweep. This module knows no Prefect; what to run is
-handed in.
+handed in. Where Prefect starts the flows (`muster serve --woken`), only the companions stay up, and nothing is run.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from office.premises import Premises
 from office.wakes import Mark, intake_marks, marks
@@ -23,6 +24,7 @@ Look = Callable[[datetime], Mapping[str, Mark]]
 Say = Callable[[str], None]
 Companion = Callable[[asyncio.Event], Awaitable[None]]  # runs beside the sender until the event is set
 RESTART_S = 5.0
+BEAT_S = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -135,15 +137,32 @@ async def serve(
         with premises.ledger.reading() as session:
             return marks(session, now)
 
-    stop = asyncio.Event()
     sender = Serving(look, run, poll_s=poll_s, sweep_s=sweep_s, say=say)
-    serving = asyncio.ensure_future(_together(stop, [sender.serve, *beside]))
+    return await stay_up([sender.serve, *beside])
+
+
+async def stay_up(companions: Sequence[Companion]) -> bool:
+    """Run companions until SIGINT or SIGTERM; a second one cuts them short. Return whether none was."""
+    stop = asyncio.Event()
+    serving = asyncio.ensure_future(_together(stop, companions))
     with _told_to_end(stop, serving):
         try:
             await serving
         except asyncio.CancelledError:
             return False
     return True
+
+
+def beating(path: Path) -> Companion:
+    """Return a companion that touches a file every few seconds: whoever supervises us sees that we are not stuck."""
+
+    async def beat(stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            path.touch()  # noqa: ASYNC240  one small file
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), BEAT_S)
+
+    return beat
 
 
 async def _together(stop: asyncio.Event, all_of_them: Sequence[Companion]) -> None:

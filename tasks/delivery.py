@@ -146,8 +146,12 @@ def _count(campaign: str, as_of: datetime) -> int:
 
 
 def relay() -> SmtpServer:
-    """Return the relay as settings name it."""
+    """Return the relay as settings name it: the development mailbox, where there is to be one."""
     config = settings()
+    if config.dev_mailbox:
+        return SmtpServer(
+            host="127.0.0.1", port=config.dev_mailbox_smtp_port, tls="none", local_hostname=config.mail_domain
+        )
     return SmtpServer(
         host=config.smtp_host,
         port=config.smtp_port,
