@@ -96,10 +96,15 @@ AUDIT = {
     "rung.acknowledged": "承诺报送日期",
     "request.extension": "申请延期",
     "request.contact": "申请变更联系人",
-    "submission.judged": "改变报送状态",
-    "submission.recorded": "登记报送",
+    "contact.bad": "联系地址失效",
     "finding.answered": "核实数字",
-    "obligation.due_moved": "改变截止时间",
+    "obligations.frozen": "确定应报材料",
+    "approval.approved": "催办清单同意发出",
+    "approval.declined": "催办清单暂不发出",
+    "approval.lapsed": "催办清单由新的代替",
+    "paper.drafted": "起草督办单、通报",
+    "paper.approved": "批准督办单、通报",
+    "paper.dropped": "草稿作废",
 }
 
 
@@ -118,6 +123,8 @@ def audit_text(verb: str) -> str:
     kind, _, rest = verb.partition(".")
     if kind == "decision":
         return f"决定：{wording.DECISION.get(rest, rest)}"
+    if kind == "submission":
+        return f"报送：{wording.STANDING.get(rest, rest)}"
     return AUDIT.get(verb, verb)
 
 
