@@ -1,6 +1,7 @@
 """Commands over what stands on the Prefect server: put a campaign's month there, and take it away."""
 
 import asyncio
+import os
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
@@ -71,12 +72,19 @@ def _carry_out(change: Awaitable["Changes"]) -> None:
 
 
 async def _on_server(change: Awaitable["Changes"]) -> "Changes":
+    if "PREFECT_API_URL" not in os.environ:
+        _let_go(change)
+        raise Refused("no Prefect server stands here, and PREFECT_API_URL names none; start one with `muster up`")
     from prefect.client.orchestration import get_client  # noqa: PLC0415
 
     async with get_client() as client:
         trouble, where = await client.api_healthcheck(), client.api_url
     if trouble is not None:
-        if asyncio.iscoroutine(change):
-            change.close()
+        _let_go(change)
         raise Refused(f"no Prefect server answers at {where}; start one with `muster up`")
     return await change
+
+
+def _let_go(change: Awaitable["Changes"]) -> None:
+    if asyncio.iscoroutine(change):
+        change.close()

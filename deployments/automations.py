@@ -22,7 +22,7 @@ from prefect.events.schemas.automations import Automation, AutomationCore, Event
 from prefect.exceptions import ObjectNotFound
 
 from definition.models import Campaign
-from deployments.catalogue import HOUSE_WIDE, POOL
+from deployments.catalogue import HOUSE_WIDE, POOL, STEPS
 from flows.alarm import WATCHED
 from ledger.event_kinds import EventKind, Origin
 from office import wording
@@ -95,7 +95,7 @@ async def sync_automations(campaigns: Sequence[str] | None = None) -> Changes:
     """
     async with get_client() as client:
         deployments = await _deployments(client)
-        deployed = sorted({name for _, name in deployments if name != HOUSE_WIDE})
+        deployed = sorted({name for flow, name in deployments if flow in STEPS})
         chosen = [one for one in deployed if campaigns is None or one in campaigns]
         wanted = [*alarms(deployments, await _webhook(client))]
         for campaign in chosen:

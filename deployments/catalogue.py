@@ -12,6 +12,7 @@ from typing import Any
 
 from prefect import Flow
 
+from deployments.house import POOL as POOL
 from flows import alarm, tell_approvers
 from flows.actions import ACTIONS, Action
 from office import wording
@@ -19,7 +20,6 @@ from settings import settings
 from tasks.timetable_runs import campaign_tag
 
 HOUSE_WIDE = "house"  # name and tag of what is there once for all campaigns
-POOL = "muster"
 
 
 class Collision(StrEnum):
@@ -121,7 +121,7 @@ def _of_staff(action: Action) -> Deployed:
     """Return an action of staff: any number at once, as at the counter; the ledger lets one write at a time."""
     return Deployed(
         flow=action.flow.name,
-        name=HOUSE_WIDE,
+        name=action.title,  # what staff see first; the flow's name stands small below it
         entrypoint=action.entrypoint,
         description=f"**{action.title}**\n\n{action.description}",
         tags=(HOUSE_WIDE, "action"),

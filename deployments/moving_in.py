@@ -22,7 +22,7 @@ def main() -> None:
     from deployments.deploying import deploy_house  # noqa: PLC0415  Prefect reads its environment when imported
 
     asyncio.run(_when_it_answers())
-    print(asyncio.run(deploy_house()))  # noqa: T201  into the step's log
+    print(*asyncio.run(deploy_house()).lines(), sep="\n")  # noqa: T201  into the step's log
 
 
 if __name__ == "__main__":
