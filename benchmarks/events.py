@@ -110,7 +110,7 @@ async def _deploy() -> UUID:
 @asynccontextmanager
 async def _worker(folder: Path) -> AsyncIterator[None]:
     """Run a process worker while the block lasts."""
-    from deployments.catalogue import POOL  # noqa: PLC0415
+    from deployments.house import POOL  # noqa: PLC0415
 
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
     with (folder / "worker.log").open("wb") as log:

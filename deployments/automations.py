@@ -22,7 +22,8 @@ from prefect.events.schemas.automations import Automation, AutomationCore, Event
 from prefect.exceptions import ObjectNotFound
 
 from definition.models import Campaign
-from deployments.catalogue import HOUSE_WIDE, POOL, STEPS
+from deployments.catalogue import HOUSE_WIDE, STEPS
+from deployments.house import POOL
 from flows.alarm import WATCHED
 from ledger.event_kinds import EventKind, Origin
 from office import wording

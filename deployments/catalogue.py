@@ -12,7 +12,6 @@ from typing import Any
 
 from prefect import Flow
 
-from deployments.house import POOL as POOL
 from flows import alarm, tell_approvers
 from flows.actions import ACTIONS, Action
 from office import wording

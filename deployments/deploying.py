@@ -19,7 +19,8 @@ from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
 
 from deployments.automations import sync_automations
-from deployments.catalogue import HOUSE_WIDE, POOL, Deployed, for_campaign, for_house
+from deployments.catalogue import HOUSE_WIDE, Deployed, for_campaign, for_house
+from deployments.house import POOL
 from office.timetable import find_rulebook
 from settings import HOUSE
 from tasks.changes import SAME, Changes, changed, new, removed

@@ -35,7 +35,8 @@ from deployments.automations import (
     sync_automations,
     wakes,
 )
-from deployments.catalogue import HOUSE_WIDE, POOL
+from deployments.catalogue import HOUSE_WIDE
+from deployments.house import POOL
 from flows.alarm import WATCHED, alarm
 from flows.running import FLOWS
 from flows.tell_approvers import tell_approvers
