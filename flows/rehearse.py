@@ -99,13 +99,14 @@ def _steps(stage: Stage) -> tuple[Step, ...]:
     """Return the timetable, with a launch of its own for the newcomer on the day it joins."""
     steps = list(stage.book.steps)
     if stage.newcomer is not None:
-        joins = _joins_at(stage)
+        joins = joins_at(stage)
         later = next((i for i, s in enumerate(steps) if s.moment > joins), len(steps))
         steps.insert(later, Step(kind=StepKind.LAUNCH, moment=joins, subject=f"新增单位 {stage.newcomer.name}"))
     return tuple(steps)
 
 
-def _joins_at(stage: Stage) -> datetime:
+def joins_at(stage: Stage) -> datetime:
+    """Return when the newcomer joins."""
     day = stage.book.launch_at.astimezone(stage.book.zone).date() + timedelta(days=JOINS_AFTER_DAYS)
     return local_instant(day, stage.book.hours.send_at, stage.book.zone) + timedelta(hours=1)
 
@@ -113,6 +114,13 @@ def _joins_at(stage: Stage) -> datetime:
 def _let_the_world_act(stage: Stage, moment: datetime) -> None:
     """Move the world, then do what staff would have done meanwhile: note calls, agree to rungs, enrol the newcomer."""
     stage.world.advance_to(moment)
+    staff_act(stage, moment)
+    if stage.newcomer is not None and moment == joins_at(stage):
+        enrol_newcomer(stage, moment)
+
+
+def staff_act(stage: Stage, moment: datetime) -> None:
+    """Do what waits for staff: note the calls, agree to the rungs."""
     house = premises()
     act = Act.now(OPERATOR, moment)
     while stage.world.calls:
@@ -132,9 +140,14 @@ def _let_the_world_act(stage: Stage, moment: datetime) -> None:
     with house.ledger.writing() as session:
         for waiting in open_approvals(session):
             approve(session, house, act, waiting.occasion, grounds="名单已核对，同意发出", campaign=stage.key)
-    if stage.newcomer is not None and moment == _joins_at(stage):
-        with house.ledger.writing() as session:
-            join_unit(session, act, stage.key, stage.newcomer, "新设单位，自本日起参加活动")
+
+
+def enrol_newcomer(stage: Stage, moment: datetime) -> None:
+    """Let the newcomer take part from a moment on."""
+    if stage.newcomer is None:
+        return
+    with premises().ledger.writing() as session:
+        join_unit(session, Act.now(OPERATOR, moment), stage.key, stage.newcomer, "新设单位，自本日起参加活动")
 
 
 def _draft_papers(stage: Stage, moment: datetime) -> tuple[Path, ...]:
