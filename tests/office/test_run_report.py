@@ -60,7 +60,10 @@ def test_a_run_names_those_it_wrote_to_with_the_numbers_of_the_mails(desk: Desk)
     ]
     assert [(passed.reason, passed.count, passed.first) for passed in report.passed] == [("未到时间", 9, ())]
     text = tally_page(desk.house.templates, report)
-    assert "- **提醒3封**（待发3）：天津经济技术开发区安委会（4）、区应急管理局（5）、塘沽街道办事处（6）\n" in text
+    assert (
+        "- **提醒3封**（待发3）：天津经济技术开发区安委会（4）、区应急管理局（5）、塘沽街道办事处（6）\n\n**没有写信"
+        in text
+    )
     assert "- 未到时间：9项\n" in text
     assert "[报送情况](/a/1)" in text
     assert in_one_line(report) == "提醒：提醒3封"
