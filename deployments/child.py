@@ -123,6 +123,8 @@ class Process:
                 process.kill()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            self._popen.wait(LINGER_S)  # takes it off the system's list
 
     def family(self) -> list[psutil.Process]:
         """Return it and all that it started, itself first."""

@@ -7,6 +7,7 @@ import asyncio
 import os
 
 from deployments.child import answers
+from deployments.house import POOL
 
 LOOK_S = 0.2
 
@@ -18,11 +19,16 @@ async def _when_it_answers() -> None:
 
 
 def main() -> None:
-    """Deploy what belongs to the house, as soon as the server answers."""
+    """Take back what was cut short and deploy what belongs to the house, as soon as the server answers."""
     from deployments.deploying import deploy_house  # noqa: PLC0415  Prefect reads its environment when imported
+    from deployments.taking_back import take_back  # noqa: PLC0415
 
-    asyncio.run(_when_it_answers())
-    print(*asyncio.run(deploy_house()).lines(), sep="\n")  # noqa: T201  into the step's log
+    async def move_in() -> None:
+        await _when_it_answers()
+        print(await take_back(POOL))  # noqa: T201  into the step's log
+        print(*(await deploy_house()).lines(), sep="\n")  # noqa: T201
+
+    asyncio.run(move_in())
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ for _name in [name for name in os.environ if name.startswith("MUSTER_") and name
     del os.environ[_name]
 
 HOUSE = Path(__file__).parent.parent
+SERVERS = {"prefect", "own_house"}  # fixtures that start a Prefect server
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
@@ -31,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     So that one Prefect server is started a run, and the longest work is not left for the end.
     """
-    needing = {item: "prefect" in getattr(item, "fixturenames", ()) for item in items}
+    needing = {item: not SERVERS.isdisjoint(getattr(item, "fixturenames", ())) for item in items}
     items.sort(key=lambda item: not needing[item])
     for item in items:
         item.add_marker(pytest.mark.xdist_group("prefect" if needing[item] else item.path.as_posix()))

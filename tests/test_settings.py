@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,47 @@ def test_every_setting_is_documented_with_its_default_and_meaning_and_nothing_el
         (f"MUSTER_{name.upper()}", stated(name, field.default), str(field.description))
         for name, field in Settings.model_fields.items()
     ]
+
+
+def test_the_example_of_an_env_file_holds_every_setting_with_its_default_and_meaning(house: Path) -> None:
+    lines = (house / ".env.example").read_text(encoding="utf-8").splitlines()
+    rows = [
+        (match[1], match[2], before.removeprefix("# "))
+        for before, line in pairwise(lines)
+        if (match := re.match(r"(?:# )?(MUSTER_\w+)=(.*)", line))
+    ]
+    assert rows == [
+        (f"MUSTER_{name.upper()}", written(name, field.default), str(field.description))
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def written(name: str, default: object) -> str:
+    """Return a default as an env file has it."""
+    said = stated(name, default)
+    if name in ("signing_secret", "lanes") or said == "—":
+        return ""
+    return said.lower() if isinstance(default, bool) else said
+
+
+def test_the_example_of_an_env_file_is_one_that_settings_take(house: Path, tmp_path: Path) -> None:
+    lines = (house / ".env.example").read_text(encoding="utf-8").splitlines()
+    said = [line.removeprefix("# ") for line in lines if re.match(r"(# )?MUSTER_\w+=.", line)]
+    (tmp_path / ".env").write_text("\n".join(said), encoding="utf-8")
+    given = Settings(_env_file=tmp_path / ".env").model_dump()
+    folders = ("var_dir", "campaigns_dir", "templates_dir")
+    assert {k: v for k, v in given.items() if k not in folders} == {
+        k: v for k, v in Settings().model_dump().items() if k not in folders
+    }
+
+
+@pytest.mark.parametrize(
+    ("auth", "said"), [("letmein-letmein", "user:password"), (":a-long-password", "user:password"), ("ops:short", "12")]
+)
+def test_an_auth_string_that_would_not_do_is_refused_and_not_repeated(auth: str, said: str) -> None:
+    with pytest.raises(ValidationError, match=said) as refused:
+        Settings(prefect_auth=SecretStr(auth))
+    assert auth not in str(refused.value)
 
 
 def stated(name: str, default: object) -> str:

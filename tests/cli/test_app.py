@@ -126,6 +126,27 @@ def test_serving_ends_in_order_when_it_is_told_to(house: Path, tmp_path: Path) -
     assert serving.returncode == 0
 
 
+def test_serving_where_prefect_runs_the_steps_keeps_its_file_fresh_and_runs_none(house: Path, tmp_path: Path) -> None:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MUSTER_", "PREFECT_"))}
+    own = {"MUSTER_VAR_DIR": str(tmp_path / "var"), "MUSTER_SIGNING_SECRET": "a secret for the tests only"}
+    beat = tmp_path / "beat"
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "cli", "serve", "--woken", "--beat", str(beat)],
+        cwd=house, env={**clean, **own, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not beat.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    first = beat.stat().st_mtime
+    while beat.stat().st_mtime == first and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert beat.stat().st_mtime > first
+    serving.send_signal(signal.SIGTERM)
+    looks = "telling Prefect what happens, looking into muster@office.example every 20 s"
+    assert serving.communicate(timeout=30)[0] == f"{looks}; times of Asia/Shanghai; Ctrl-C ends\nended\n"
+
+
 def test_samples_of_every_notice_reach_the_operator_and_nobody_else(muster: Muster, tmp_path: Path) -> None:
     office = PostOffice(
         WorldClock(now=datetime(2020, 5, 27, tzinfo=UTC)),
