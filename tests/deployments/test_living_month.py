@@ -1,9 +1,7 @@
 """A month that passes by itself: a real server, worker and service under `muster up`, killed in the middle."""
 
-import asyncio
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -35,7 +33,7 @@ from tests.flows.test_month import SetUp, walk
 from tests.flows.test_month import stage as stage  # noqa: PLC0414  a fixture of ours too
 from tests.servers import free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.minutes]
 
 UNITS, SEED = 12, 4
 MONTH_S = 150.0  # from launch to close
@@ -107,7 +105,7 @@ class House:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "cli", "up"]
-        self._process = subprocess.Popen(  # noqa: S603  our own interpreter and arguments
+        self._process = subprocess.Popen(
             command,
             cwd=HOUSE,
             env=without_prefect(),
@@ -144,7 +142,7 @@ class House:
         self._log.close()
 
     def run(self, *words: str) -> str:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             [sys.executable, "-m", "cli", *words],
             cwd=HOUSE,
             env=without_prefect(),
