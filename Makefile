@@ -4,13 +4,16 @@ VENV := .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: rehearse test check lock clean
+.PHONY: rehearse test test-month check lock clean
 
 rehearse: $(READY)  ## run a whole month on this machine and show the result
 	$(RUN)/muster rehearse --seed 1
 
 test: $(READY)  ## pass the tests, on two processors
 	$(RUN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+
+test-month: $(READY)  ## let a month pass by itself on a real server that is killed half-way: some five minutes
+	$(RUN)/python -m pytest -m minutes tests/deployments/test_living_month.py
 
 check: $(READY)  ## lint, types, import contracts
 	$(RUN)/ruff check .
