@@ -18,6 +18,7 @@ from pathlib import Path
 
 from office.premises import Premises
 from office.wakes import Mark, intake_marks, marks
+from tasks.desk import clock
 
 Run = Callable[[str], Awaitable[str]]  # runs the flow for a campaign; what came of it, in words
 Look = Callable[[datetime], Mapping[str, Mark]]
@@ -135,7 +136,7 @@ async def serve(
 
     def look(now: datetime) -> Mapping[str, Mark]:
         with premises.ledger.reading() as session:
-            return marks(session, now)
+            return marks(session, clock().moment(now), now)
 
     sender = Serving(look, run, poll_s=poll_s, sweep_s=sweep_s, say=say)
     return await stay_up([sender.serve, *beside])

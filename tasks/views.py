@@ -10,6 +10,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 from prefect.client.schemas.objects import ArtifactCollection
 
+from ledger.errors import UnknownCampaign
 from office.views.all_pages import all_pages
 from office.views.pages import Page
 from tasks.desk import premises
@@ -26,6 +27,8 @@ async def publish_views(campaign: str, moment: datetime) -> Mapping[str, str]:
     try:
         pages = await asyncio.to_thread(_draw, campaign, moment)
         return await _publish(pages)
+    except UnknownCampaign:  # not launched yet: there is nothing to show
+        return {}
     except Exception:  # whatever keeps a page from being drawn or Prefect from taking it
         logger.exception("the pages of %s were not published, the next run does it", campaign)
         return {}
