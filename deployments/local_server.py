@@ -84,6 +84,8 @@ def server_environment(home: Path, port: int, auth: str = "", url: str = "") -> 
         "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P7D",
         # In memory, the slots of a holder that died with the server would never be free again.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        # A run that waits for another of its kind asks again so soon; by default it would lie for half a minute.
+        "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "3",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
     }
 

@@ -22,7 +22,7 @@ from deployments.stage import Stage
 from deployments.standing import leftovers
 from ledger.facts import load_obligations, load_said
 from ledger.steps import last_runs
-from ledger.tables import CampaignRow, IntakeRow, ItemRow, MessageRow, PartyRow, StepRunRow
+from ledger.tables import AttemptRow, CampaignRow, IntakeRow, ItemRow, MessageRow, PartyRow, StepRunRow, SubmissionRow
 from office.accounts import Accounts, accounts_of
 from rehearsal.temperaments import Temperament
 from rules.foresight import unwritten
@@ -257,7 +257,7 @@ def _nothing_was_said_twice_or_too_late(living: House, real: Outcome) -> None:
     from tasks.desk import premises  # noqa: PLC0415
 
     accounts = real.accounts
-    assert (accounts.said_twice, accounts.chased_after_report, accounts.untold) == (0, 0, ())
+    assert (accounts.said_twice, _chased_after_report(), accounts.untold) == (0, 0, ())
     assert not accounts.audit.fault
     counts = living.stage.world.post_office.counts
     assert counts["from_office"] == accounts.taken_by_relay + accounts.messages.get("ambiguous", 0)
@@ -267,6 +267,26 @@ def _nothing_was_said_twice_or_too_late(living: House, real: Outcome) -> None:
         left = [at.astimezone(book.zone).time() for at in session.scalars(sent) if at is not None]
     assert left
     assert all(time_of_day(8, 30) <= at < time_of_day(18) for at in left)
+
+
+def _chased_after_report() -> int:
+    """Count what was said of reports that were in the ledger by then, by the wall's clock.
+
+    By the campaign's the order is not known to the hour: a run takes its moment as it begins, and lasts half a week.
+    """
+    from tasks.desk import premises  # noqa: PLC0415
+
+    query = (
+        select(func.count(ItemRow.id.distinct()))
+        .select_from(ItemRow)
+        .join(MessageRow, MessageRow.id == ItemRow.message_id)
+        .join(AttemptRow, AttemptRow.message_id == MessageRow.id)
+        .join(SubmissionRow, SubmissionRow.obligation_id == ItemRow.obligation_id)
+        .where(MessageRow.mail_class == "chase", AttemptRow.state == "sent", ~ItemRow.gone)
+        .where(SubmissionRow.state != "returned", SubmissionRow.recorded_at < AttemptRow.recorded_at)
+    )
+    with premises().ledger.reading() as session:
+        return session.scalars(query).one()
 
 
 def _every_step_was_carried_out_or_is_on_record_as_superseded(living: House) -> None:
