@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: rehearse test test-month check lock clean
+.PHONY: rehearse test test-slow check lock clean
 
 rehearse: $(READY)  ## run a whole month on this machine and show the result
 	$(RUN)/muster rehearse --seed 1
@@ -12,8 +12,8 @@ rehearse: $(READY)  ## run a whole month on this machine and show the result
 test: $(READY)  ## pass the tests, on two processors
 	$(RUN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
-test-month: $(READY)  ## let a month pass by itself on a real server that is killed half-way: some five minutes
-	$(RUN)/python -m pytest -m minutes tests/deployments/test_living_month.py
+test-slow: $(READY)  ## the tests that take minutes: a month that passes by itself and is killed half-way, three campaigns at once
+	$(RUN)/python -m pytest -m minutes tests/deployments
 
 check: $(READY)  ## lint, types, import contracts
 	$(RUN)/ruff check .

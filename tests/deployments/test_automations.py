@@ -64,11 +64,16 @@ def definition(house: Path) -> Campaign:
 @pytest.fixture
 async def client(prefect: str) -> AsyncIterator[PrefectClient]:
     async with get_client() as opened:
+        await clear(opened)  # other tests of this run deploy too
         yield opened
-        for one in await opened.read_automations():
-            await opened.delete_automation(one.id)
-        for deployment in await opened.read_deployments():
-            await opened.delete_deployment(deployment.id)
+        await clear(opened)
+
+
+async def clear(client: PrefectClient) -> None:
+    for one in await client.read_automations():
+        await client.delete_automation(one.id)
+    for deployment in await client.read_deployments():
+        await client.delete_deployment(deployment.id)
 
 
 @pytest.fixture(autouse=True)

@@ -77,6 +77,7 @@ def test_a_weekend_without_server_is_made_up_for_once_and_what_was_passed_over_i
     _nothing_left_outside_the_window()
 
 
+@pytest.mark.minutes
 def test_what_is_made_up_for_before_office_hours_waits_for_them(month: Month) -> None:
     """Down from Wednesday, back on Monday at seven."""
     launch(month)
@@ -139,6 +140,7 @@ def test_mail_that_nobody_was_woken_for_is_sent(month: Month) -> None:
     assert month.reconcile() == {}
 
 
+@pytest.mark.minutes
 def test_a_unit_that_joined_is_told_of_the_launch(month: Month) -> None:
     from definition.roster import ContactRole, RosterContact, Unit  # noqa: PLC0415
     from tasks.desk import now, premises  # noqa: PLC0415
@@ -156,6 +158,7 @@ def test_a_unit_that_joined_is_told_of_the_launch(month: Month) -> None:
     assert month.reconcile() == {}
 
 
+@pytest.mark.minutes
 def test_three_campaigns_run_beside_each_other_without_interference(month: Month) -> None:
     keys = [month.key, month.copy("month-b"), month.copy("month-c")]
     for key in keys:

@@ -20,7 +20,7 @@ from tests.office.test_mailbook import LAUNCH, launched
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
 from tests.office.test_office import KEY, Desk, act
 
-STAFF_NEVER_MEET = {"UnknownFinding", "UnknownPaper", "BehindTheCampaign", "BrokenChain", "TakenOver"}
+STAFF_NEVER_MEET = {"UnknownFinding", "UnknownPaper", "UnknownStaff", "BehindTheCampaign", "BrokenChain", "TakenOver"}
 
 
 @pytest.fixture
