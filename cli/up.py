@@ -116,6 +116,7 @@ def _places(config: "Settings", children: "dict[str, Place]") -> list[tuple[str,
     mailbox = children["mailbox"].url if "mailbox" in children else ""
     return [
         ("run UI", f"{server}/v2/runs{proxied}" + (" (asks for MUSTER_PREFECT_AUTH)" if _auth(config) else "")),
+        ("campaigns' pages", f"{server}/v2/artifacts"),
         (
             "units' pages",
             f"{portal}, reached as {config.portal_url}" if portal else "none: MUSTER_PORTAL_URL is not set",

@@ -106,6 +106,7 @@ STEP = {
 }
 # The tasks of a run, as its picture names them.
 TASK = {
+    "act": "办理并记入台账",
     "freeze": "登记应报事项",
     "plan": "拟定应发邮件",
     "deliver": "发出一批邮件",

@@ -92,7 +92,7 @@ class Outcome:
     effect: Effect = field(default_factory=Effect)
 
 
-@task(name="act", cache_policy=NO_CACHE, persist_result=False)
+@task(name="act", task_run_name=wording.TASK["act"], cache_policy=NO_CACHE, persist_result=False)
 async def carry_out(verb: Verb, campaign: str, requested_by: str, given: Mapping[str, object]) -> Outcome:
     """Carry out a verb in the name of a member of staff; whatever refuses it rolls everything back."""
     return await asyncio.to_thread(_carry_out, verb, campaign, act_of(f"staff:{requested_by}", now()), given)
