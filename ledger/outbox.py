@@ -256,17 +256,11 @@ def still_waiting(session: Session, message_ids: Collection[int]) -> frozenset[i
     return frozenset(session.scalars(query))
 
 
-def count_waiting(session: Session, campaign_id: int, act: Act) -> int:
-    """Return how many messages could leave as far as their time goes."""
-    query = (
-        select(func.count())
-        .select_from(_messages)
-        .where(
-            _messages.c.campaign_id == campaign_id,
-            text(WAITS),
-            or_(_messages.c.not_before.is_(None), _messages.c.not_before <= act.as_of),
-        )
-    )
+def count_waiting(session: Session, campaign_id: int, *, by: datetime | None = None) -> int:
+    """Return how many messages wait to be sent; with ``by``, of those whose time has come at that moment."""
+    query = select(func.count()).select_from(_messages).where(_messages.c.campaign_id == campaign_id, text(WAITS))
+    if by is not None:
+        query = query.where(or_(_messages.c.not_before.is_(None), _messages.c.not_before <= by))
     return session.scalars(query).one()
 
 

@@ -170,7 +170,7 @@ UNSENT = {
 }
 OUTCOME = {
     "sent": "已发出",
-    "deferred": "对方要求稍后再发",
+    "deferred": "暂未发出，稍后再发",
     "refused": "对方拒收",
     "ambiguous": "是否送达不明，待人工确认",
     "held": "对方因策略拒收，通道已暂停",
@@ -285,7 +285,7 @@ ENDED = {
 FATE = {
     "planned": "待发",
     "claimed": "正在发出",
-    "deferred": "对方要求稍后再发",
+    "deferred": "暂未发出，稍后再发",
     "superseded": "没有发出：所列事项已无须再提",
     "expired": "没有发出：已过时效",
     "held": "没有发出：发信已暂停",
@@ -296,7 +296,7 @@ LETTER = {
     "planned": "待发",
     "claimed": "正在发出",
     "sent": "已发出",
-    "deferred": "对方要求稍后再发",
+    "deferred": "暂未发出，稍后再发",
     "refused": "对方拒收",
     "bounced": "被退回",
     "ambiguous": "是否送达不明",

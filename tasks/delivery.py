@@ -140,9 +140,8 @@ async def measure_queue(campaign: str, as_of: datetime) -> Progress:
 
 
 def _count(campaign: str, as_of: datetime) -> int:
-    house, act = premises(), act_of(ACTOR, as_of)
-    with house.ledger.reading() as session:
-        return count_waiting(session, find_campaign(session, campaign).id, act)
+    with premises().ledger.reading() as session:
+        return count_waiting(session, find_campaign(session, campaign).id, by=as_of)
 
 
 def relay() -> SmtpServer:

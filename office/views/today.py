@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Select, func, select
 
-from ledger.acts import Act
 from ledger.outbox import count_waiting
 from ledger.tables import (
     DeliverableRow,
@@ -64,14 +63,13 @@ def today_page(scene: Scene) -> Page:
     arrivals, by_title = _arrivals(scene, day)
     waits = sorted(what_waits(scene.session, scene.row, scene.moment, contacts=False), key=lambda w: w.since)
     contacts = len(contact_troubles(scene.session, scene.row.id))
-    act = Act(actor="rule:views", as_of=scene.moment, wall=scene.moment)
     markdown = render(
         scene.house.templates,
         "today.md",
         day=wording.day_text(scene.today),
         sent=_named(sent, wording.NOTICE),
         astray=_named(_astray(scene, day), wording.LETTER),
-        waiting=count_waiting(scene.session, scene.row.id, act),
+        waiting=count_waiting(scene.session, scene.row.id),
         fenced=held_by_campaign(scene.session, scene.house, scene.key)[scene.key],
         stops=stops_in_words(scene.session, scene.house, scene.key),
         mails=_named(_mails(scene, day), wording.MAIL_KIND),
