@@ -5,7 +5,14 @@ import sys
 from pathlib import Path
 
 from deployments.child import Child, all_of, answers, beats
-from deployments.local_server import LOOPBACK, client_environment, free_port, is_free, server_environment
+from deployments.local_server import (
+    FETCHED_AHEAD_S,
+    LOOPBACK,
+    client_environment,
+    free_port,
+    is_free,
+    server_environment,
+)
 from deployments.standing import MARK, home_of
 from settings import Settings
 
@@ -86,6 +93,7 @@ def _worker(config: Settings, client: dict[str, str]) -> Child:
     door = free_port()
     asked = {
         "PREFECT_WORKER_QUERY_SECONDS": str(config.prefect_poll_s),
+        "PREFECT_WORKER_PREFETCH_SECONDS": str(FETCHED_AHEAD_S),
         "PREFECT_WORKER_WEBSERVER_HOST": LOOPBACK,
         "PREFECT_WORKER_WEBSERVER_PORT": str(door),
     }

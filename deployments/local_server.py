@@ -18,6 +18,7 @@ LOOPBACK = "127.0.0.1"
 BOOT_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 8.0
 POLL_S = 0.2
+FETCHED_AHEAD_S = 3  # a worker takes a run so much before its time, and its kind's slot with it
 OK = 200
 
 
@@ -84,8 +85,9 @@ def server_environment(home: Path, port: int, auth: str = "", url: str = "") -> 
         "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P7D",
         # In memory, the slots of a holder that died with the server would never be free again.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-        # A run that waits for another of its kind asks again so soon; by default it would lie for half a minute.
-        "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "3",
+        # A run that waits for another of its kind asks again so soon; by default it would lie for half a minute. More
+        # than the worker fetches ahead, or it would be fetched again at once, and again.
+        "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": str(2 * FETCHED_AHEAD_S),
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
     }
 
