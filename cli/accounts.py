@@ -43,7 +43,8 @@ def list_() -> None:
     with premises().ledger.reading() as session:
         rows = [(row.name, row.display, row.role, str(row.failures)) for row in staff_of(session)]
     table(("name", "shown as", "role", "failed logins since the last"), rows, title="staff")
-    say(f"{len(rows)} accounts; `muster staff add NAME --role viewer|operator|approver` adds one")
+    many = "1 account" if len(rows) == 1 else f"{len(rows)} accounts"
+    say(f"{many}; `muster staff add NAME --role viewer|operator|approver` adds one")
 
 
 @app.command(name="role")

@@ -127,7 +127,8 @@ def main(words: Sequence[str] | None = None) -> None:
     except ValidationError as error:
         for detail in error.errors():
             name = "_".join(str(step) for step in detail["loc"]).upper()
-            complain(f"MUSTER_{name}: {detail['msg']}" if name else str(detail["msg"]))
+            said = str(detail["msg"]).removeprefix("Value error, ")
+            complain(f"MUSTER_{name}: {said}" if name else said)
         sys.exit(1)
     except (Refused, LedgerError, ValueError, FileNotFoundError) as error:
         complain(str(error))

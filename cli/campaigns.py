@@ -12,6 +12,7 @@ from cli.leaving import fence_line, when_answer_leaves
 from cli.showing import say, table, times_of
 
 if TYPE_CHECKING:
+    from office.premises import Premises
     from tasks.tally import Tally
 
 
@@ -167,11 +168,15 @@ def go_live(campaign: str, *, grounds: str, confirm: str | None = None) -> None:
         confirm: the campaign's key again, instead of typing it.
 
     """
+    from ledger.errors import UnknownCampaign  # noqa: PLC0415
     from office import launching  # noqa: PLC0415
 
     house = premises()
     with house.ledger.reading() as session:
-        reach = launching.reach_of(session, campaign)
+        try:
+            reach = launching.reach_of(session, campaign)
+        except UnknownCampaign:
+            raise Refused(_not_launched(house, campaign)) from None
     say(f"{reach.units} units, {reach.contacts} working contacts, {reach.waiting} messages waiting to leave")
     if reach.undeliverable:
         say(f"{reach.undeliverable} addresses lie under domains that no mail system delivers", style="yellow")
@@ -183,6 +188,19 @@ def go_live(campaign: str, *, grounds: str, confirm: str | None = None) -> None:
     with house.ledger.writing() as session:
         launching.go_live(session, act(), campaign, grounds)
     say(f"{campaign} is live")
+
+
+def _not_launched(house: "Premises", campaign: str) -> str:
+    """Say when a campaign will be launched, and how to do it now."""
+    from office.launching import load  # noqa: PLC0415
+    from office.rulebook import Rulebook  # noqa: PLC0415
+
+    book = Rulebook(load(house, campaign).campaign)
+    at = f"{book.launch_at.astimezone(book.zone):%Y-%m-%d %H:%M}"
+    return (
+        f"{book.campaign.key} is not launched yet, so there is nothing to let out: once it is deployed it launches by "
+        f"itself at {at} ({book.zone.key}), and `muster run launch {book.campaign.key}` does so now"
+    )
 
 
 def add_unit(

@@ -113,6 +113,8 @@ def _places(config: "Settings", children: "dict[str, Place]") -> list[tuple[str,
 
     server, portal = children["server"].url, children["serve"].url
     proxied = f", reached as {config.prefect_url}" if config.prefect_url else ""
+    folder = f"{config.maildir.resolve()} (Maildir)"
+    incoming = f"{config.imap_user} at {config.imap_host}" if config.imap_host else folder
     mailbox = children["mailbox"].url if "mailbox" in children else ""
     return [
         ("run UI", f"{server}/v2/runs{proxied}" + (" (asks for MUSTER_PREFECT_AUTH)" if _auth(config) else "")),
@@ -121,6 +123,8 @@ def _places(config: "Settings", children: "dict[str, Place]") -> list[tuple[str,
             "units' pages",
             f"{portal}, reached as {config.portal_url}" if portal else "none: MUSTER_PORTAL_URL is not set",
         ),
+        ("staff's pages", f"{config.portal_url.rstrip('/')}/staff/" if portal else ""),
+        ("incoming mail", incoming),
         ("outgoing mail", f"{mailbox} (nothing leaves this machine)" if mailbox else f"to {config.smtp_host}"),
         ("logs", str(config.var_dir.resolve() / "logs")),
         ("ledger", make_url(config.ledger).render_as_string(hide_password=True)),
@@ -163,8 +167,8 @@ def _runs_under_way(config: "Settings", standing: "Standing") -> list[str]:
 
 
 def _local(moment: str) -> str:
-    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z") if moment else ""
 
 
 def _say_now(sentence: str) -> None:
-    say(f"{datetime.now(UTC).astimezone():%Y-%m-%d %H:%M:%S}  {sentence}")
+    say(f"{datetime.now(UTC).astimezone():%Y-%m-%d %H:%M:%S %Z}  {sentence}")

@@ -232,9 +232,12 @@ def _reminders(
             and item.recurrence is None
             and any(day - timedelta(days=offset) < campaign.issued_on for day in days)
         ):
-            yield _at(source, *path)(
-                f"{item.key}: a reminder {offset} days before its deadline falls before the circular's date",
-                "remind later, or give the deliverable reminders of its own",
+            yield Fault(
+                file=source.name,
+                line=source.line(*path),
+                problem=f"{item.key}: a reminder {offset} days before its deadline falls before the circular's date",
+                remedy="it is left out; remind later, or give the deliverable `reminders` of its own",
+                gravity=Gravity.WARNING,
             )
     for offset in policy.before_working:
         if offset < 1 and not said_of_another:

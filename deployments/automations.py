@@ -74,6 +74,7 @@ class Wake:
 # A poller fetches the mailbox, so no woken collection does.
 WAKES = (
     Wake(key="planned", on=EventKind.PLANNED, runs="deliver", origin=Origin.DESK),
+    Wake(key="opened", on=EventKind.OPENED, runs="deliver", origin=Origin.DESK),
     Wake(key="mail", on=EventKind.MAIL, runs="collect", parameters={"fetch": False}),
     Wake(key="received", on=EventKind.RECEIVED, runs="collect", origin=Origin.DESK, parameters={"fetch": False}),
     Wake(key="bounced", on=EventKind.BOUNCED, runs="deliver"),

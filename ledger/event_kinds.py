@@ -17,6 +17,7 @@ class EventKind(StrEnum):
 
     LAUNCHED = "muster.campaign.launched"
     PLANNED = "muster.messages.planned"
+    OPENED = "muster.sending.opened"
     MAIL = "muster.mail.received"
     RECEIVED = "muster.submission.received"
     ACCEPTED = "muster.submission.accepted"
@@ -55,6 +56,13 @@ class Planning(Cause):
 
     count: int = Field(description="mails")
     notices: dict[str, int] = Field(description="how many of each notice")
+
+
+class Opening(Cause):
+    """Mail that waited may leave."""
+
+    waiting: int = Field(description="mails of the campaign that waited")
+    why: str = Field(description="go_live or released")
 
 
 class Mail(Cause):
@@ -121,6 +129,7 @@ class Kind:
 KINDS: Mapping[EventKind, Kind] = {
     EventKind.LAUNCHED: Kind(cause=Launch, when="A campaign is launched: definition, units and obligations frozen."),
     EventKind.PLANNED: Kind(cause=Planning, when="Mails are planned: by a step, by a decision, as a receipt."),
+    EventKind.OPENED: Kind(cause=Opening, when="A campaign goes live, or a stop on sending is lifted."),
     EventKind.MAIL: Kind(cause=Mail, when="A mail was fetched from the mailbox and waits to be taken in."),
     EventKind.RECEIVED: Kind(cause=Submission, when="A version is recorded, whatever the checks say of it."),
     EventKind.ACCEPTED: Kind(cause=Submission, when="A version is accepted, by the checks or by staff."),

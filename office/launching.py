@@ -25,6 +25,7 @@ from ledger.campaigns import (
 from ledger.errors import AlreadyRecorded
 from ledger.event_kinds import EventKind
 from ledger.events import note
+from ledger.outbox import count_waiting
 from ledger.tables import CampaignRow, ContactRow, MessageRow, ObligationRow, PartyKind, PartyRow
 from office.contact_changes import read_named
 from office.contacts import NO_ADDRESS
@@ -255,3 +256,5 @@ def go_live(session: Session, act: Act, campaign_key: str, grounds: str) -> None
         raise AlreadyRecorded(f"{campaign_key} is live already")
     row.live = True
     record_decision(session, act, row.id, "go_live", grounds, before={"live": False}, after={"live": True})
+    opened = {"waiting": count_waiting(session, row.id), "why": "go_live"}
+    note(session, act, EventKind.OPENED, opened, row.id)

@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from ledger import senders
 from ledger.acts import Act
-from ledger.outbox import requeue_held
+from ledger.event_kinds import EventKind
+from ledger.events import note
+from ledger.outbox import count_waiting, requeue_held
 from ledger.senders import EVERYTHING, Hold, LaneStand, holds_in_force, scope_of_campaign, scope_of_lane
 from ledger.tables import CampaignRow, MessageRow, MessageState
 from ledger.tables.messages import WAITS
@@ -61,7 +63,18 @@ def release(session: Session, act: Act, scope: str, grounds: str) -> int:
     """
     senders.lift_hold(session, act, scope, grounds)
     lane = _lane_in(scope)
-    return requeue_held(session, act, lane, grounds) if lane is not None else 0
+    again = requeue_held(session, act, lane, grounds) if lane is not None else 0
+    session.flush()
+    for row in session.scalars(select(CampaignRow).where(CampaignRow.live)):
+        waiting = count_waiting(session, row.id)
+        if waiting and (_campaign_in(scope) or row.key) == row.key:
+            note(session, act, EventKind.OPENED, {"waiting": waiting, "why": "released"}, row.id)
+    return again
+
+
+def _campaign_in(scope: str) -> str | None:
+    prefix = scope_of_campaign("")
+    return scope.removeprefix(prefix) if scope.startswith(prefix) else None
 
 
 def _lane_in(scope: str) -> str | None:

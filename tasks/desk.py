@@ -29,7 +29,7 @@ def premises() -> Premises:
 
 @lru_cache(maxsize=4)
 def _open(config: Settings) -> Premises:
-    for folder in (config.var_dir, config.maildir):
+    for folder in (config.var_dir, *(config.maildir / part for part in ("new", "cur", "tmp"))):
         folder.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(config.ledger, durability=config.ledger_durability)
     ledger.migrate()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from deployments.automations import WAKES
 from tests.cli.conftest import Muster
 from tests.servers import free_port
 
@@ -33,7 +34,7 @@ def test_the_plan_is_shown_and_a_campaign_of_the_past_says_that_it_has_no_step_t
         assert "was to be launched on 2020-05-27 15:00 and has closed since: it has no step to come" in done.stdout
         again = muster("deploy", KEY, PREFECT_API_URL=server)
         assert [line for line in again.stdout.splitlines() if line[0] in "+~-"] == []
-        assert "= 14 unchanged" in again.stdout  # pool, deployments, automations
+        assert "= 15 unchanged" in again.stdout  # pool, deployments, automations
     finally:
         gone = muster("undeploy", KEY, PREFECT_API_URL=server)
     assert sorted(gone.stdout.splitlines()) == sorted(
@@ -42,7 +43,7 @@ def test_the_plan_is_shown_and_a_campaign_of_the_past_says_that_it_has_no_step_t
                 f"- deployment {kind}/{KEY}"
                 for kind in ("launch", "collect", "remind", "escalate", "consolidate", "deliver")
             ),
-            *(f"- automation {kind} {KEY}" for kind in ("planned", "mail", "received", "bounced", "extension")),
+            *(f"- automation {wake.key} {KEY}" for wake in WAKES if wake.key != "complete"),
             "= 2 unchanged",  # the alarms are there for all campaigns
         ]
     )

@@ -109,8 +109,8 @@ def signs(changes: Changes) -> str:
 async def test_automations_are_made_once_and_then_left_alone(client: PrefectClient) -> None:
     await deploy_all(client, KEY)
     first = await sync_automations()
-    assert signs(first) == "+" * 7  # two alarms; all of a campaign but the early consolidation
-    assert signs(await sync_automations()) == "=" * 7
+    assert signs(first) == "+" * 8  # two alarms; all of a campaign but the early consolidation
+    assert signs(await sync_automations()) == "=" * 8
 
 
 async def test_only_what_differs_is_changed_and_what_others_made_is_not_touched(
@@ -132,7 +132,7 @@ async def test_only_what_differs_is_changed_and_what_others_made_is_not_touched(
     assert before["theirs"] == after["theirs"]
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {f"{wording.AUTOMATION['planned'][0]} · {KEY}"}
-    assert signs(await sync_automations()) == "=" * 6
+    assert signs(await sync_automations()) == "=" * 7
 
 
 async def test_one_that_staff_switched_off_stays_so_even_if_it_is_changed(
@@ -169,7 +169,7 @@ async def test_undeployed_a_campaign_has_no_automations_and_others_keep_theirs(c
     assert set(map(str, lines.changes)) == {
         f"- automation {wake.key} other" for wake in WAKES if wake.key != "complete"
     }
-    assert signs(lines) == "-" * 5 + "=" * 7
+    assert signs(lines) == "-" * 6 + "=" * 8
 
 
 async def test_deployed_anew_under_another_id_it_is_that_one_which_is_run(client: PrefectClient) -> None:
@@ -187,8 +187,8 @@ async def test_synced_for_one_campaign_others_are_left_as_they_are(client: Prefe
     await deploy_all(client, KEY)
     await sync_automations()
     await deploy_all(client, "other")
-    assert signs(await sync_automations([KEY])) == "=" * 7
-    assert signs(await sync_automations(["other"])) == "+" * 5 + "=" * 2
+    assert signs(await sync_automations([KEY])) == "=" * 8
+    assert signs(await sync_automations(["other"])) == "+" * 6 + "=" * 2
 
 
 async def test_a_webhook_block_that_is_not_there_is_refused_in_a_sentence(

@@ -57,8 +57,8 @@ def test_deploying_again_touches_nothing(month: Month) -> None:
     before = [(run.id, run.expected_start_time) for run in month.runs()]
     again = month.deploy()
     assert list(again.lines()) == [
-        f"= {len(before) + 11} unchanged"
-    ]  # six deployments, four automations and the work pool
+        f"= {len(before) + 12} unchanged"
+    ]  # six deployments, five automations and the work pool
     assert [(run.id, run.expected_start_time) for run in month.runs()] == before
 
 
