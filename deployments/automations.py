@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.objects import Flow
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.actions import CallWebhook, RunDeployment
 from prefect.events.filters import AutomationFilter, AutomationFilterTags
@@ -27,9 +28,10 @@ from deployments.house import POOL
 from flows.alarm import WATCHED
 from ledger.event_kinds import EventKind, Origin
 from office import wording
+from office.broken_runs import LATE
 from office.timetable import find_rulebook
 from settings import settings
-from tasks.alarms import BROKEN, CAMPAIGN_TAG, LATE
+from tasks.alarms import BROKEN, CAMPAIGN_TAG
 from tasks.changes import SAME, Changes, changed, kept, new, removed
 from tasks.desk import premises
 from tasks.events import resource_of
@@ -184,13 +186,14 @@ def _automation(key: str, campaign: str, trigger: EventTrigger, actions: Sequenc
 
 async def _deployments(client: PrefectClient) -> Deployments:
     """Return the ids of our deployments by the names of their flow and their own."""
-    flows = {flow.id: flow.name for flow in await client.read_flows(limit=PAGE)}
+    names: list[Flow] = []
+    while len(page := await client.read_flows(limit=PAGE, offset=len(names))) == PAGE:
+        names += page
+    flows = {flow.id: flow.name for flow in [*names, *page]}
     found: list[DeploymentResponse] = []
-    while True:
-        page = await client.read_deployments(limit=PAGE, offset=len(found))
-        found += page
-        if len(page) < PAGE:
-            break
+    while len(some := await client.read_deployments(limit=PAGE, offset=len(found))) == PAGE:
+        found += some
+    found += some
     ours = (one for one in found if one.work_pool_name == POOL)
     return {(flows.get(one.flow_id, ""), one.name): one.id for one in ours}
 

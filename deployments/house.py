@@ -14,7 +14,7 @@ from deployments.local_server import (
     server_environment,
 )
 from deployments.standing import MARK, home_of
-from settings import Settings
+from settings import HOUSE, Settings
 
 POOL = "muster"
 BEAT_S = 20.0  # the service touches its file every two seconds
@@ -48,6 +48,8 @@ def children_of(config: Settings, port: int) -> list[Child]:
         CannotStand: something they need is missing or taken.
 
     """
+    if Path.cwd() != HOUSE:  # its children run there, and would read another `.env` than this process
+        raise CannotStand(f"`muster up` is started in its own folder: cd {HOUSE}")
     var_dir = config.var_dir.resolve()
     auth = config.prefect_auth.get_secret_value()
     ours = {

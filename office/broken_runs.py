@@ -21,6 +21,7 @@ from office.rulebook import rulebook_of
 SAID = 200  # characters of what the system said
 REMEMBERED = timedelta(days=7)
 OPERATORS = "ops"
+LATE = "Late"  # Prefect's name of the state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ def _tell(
 ) -> int:
     topic = f"{RUN}:{flow}"
     known = _told(session, act, row, topic)
-    new = {run.id: _line(row, run) for run in sorted(runs, key=lambda r: r.at) if run.id not in known}
+    new = {_mark(run): _line(row, run) for run in sorted(runs, key=lambda r: r.at) if _mark(run) not in known}
     if not new:
         return 0
     waiting = waiting_alert(session, row.id, topic)
@@ -81,6 +82,11 @@ def _tell(
     else:
         alert_staff(session, premises, act, row.key, topic, facts={"runs": new})
     return len(new)
+
+
+def _mark(run: BrokenRun) -> str:
+    """Return by what it is known that a run was told of: one that was late is told of again when it breaks."""
+    return f"{run.id} {run.state}" if run.state == LATE else run.id
 
 
 def _told(session: Session, act: Act, row: CampaignRow, topic: str) -> set[str]:

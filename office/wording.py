@@ -116,6 +116,7 @@ TASK = {
     "take_in": "登记来件",
     "consolidate": "编制汇总材料",
 }
+BY_RATE = "按通道限额续发，已发出 {count} 封"
 MOVED = "（改期）"  # of a deadline that a decision moved
 JOINED = "新增单位"
 LEFT_BY_THE_DEAD = "运行进程已经中断（机器关机或进程被结束），由对账流程标记为异常；应办的事项会自动补办。"

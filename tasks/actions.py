@@ -20,11 +20,11 @@ from ledger.tables import AuditRow, CampaignRow, CampaignState, PartyRow
 from office import wording
 from office.choosing import campaign_meant
 from office.effects import Effect, effect_since, fates_of, mark
-from office.mailbook import one_line
 from office.premises import Premises
 from office.refusals import in_chinese
 from office.rulebook import Rulebook, rulebook_of
 from office.units import find_unit
+from office.views.pages import code, to_the_letter
 from office.workbooks import NotPlacedError
 from settings import settings
 from tasks.desk import act_of, now, premises
@@ -145,9 +145,10 @@ def _markdown(action: str, given: Mapping[str, object], outcome: Outcome, moment
     templates = Environment(
         loader=FileSystemLoader(house.templates / "artifacts"),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701  markdown, not HTML
+        autoescape=False,  # noqa: S701  Markdown: `to_the_letter` keeps text from being taken for it
+        finalize=to_the_letter,
     )
-    templates.filters["cell"] = cell
+    templates.filters["code"] = code
     with house.ledger.reading() as session:
         book = rulebook_of(campaign_meant(session, outcome.campaign))
         fates = fates_of(session, house, act_of("rule:deliver", moment), outcome.campaign, outcome.effect.mails)
@@ -163,8 +164,3 @@ def _markdown(action: str, given: Mapping[str, object], outcome: Outcome, moment
         fates=fates,
         mails=outcome.effect.mails[:3],
     )
-
-
-def cell(text: str) -> str:
-    """Return a text as it may stand in a cell of a markdown table: on one line, without a mark that ends it."""
-    return one_line(text).replace("|", "\\|").replace("<", "&lt;")

@@ -17,12 +17,11 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun
 
-from office.broken_runs import BrokenRun, tell_operators
+from office.broken_runs import LATE, BrokenRun, tell_operators
 from office.request_notes import note_requests
 from tasks.desk import act_of, premises
 
 BROKEN = ("Failed", "Crashed", "TimedOut")
-LATE = "Late"
 LATE_AFTER = timedelta(minutes=4)  # of an alarm that comes after five
 LOOKS_BACK = timedelta(days=4)  # a long weekend
 CAMPAIGN_TAG = "campaign:"

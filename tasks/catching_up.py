@@ -22,7 +22,7 @@ from office.agenda import Agenda
 from office.wakes import intake_marks, marks, may_leave
 from tasks.desk import now, premises
 from tasks.places import HOLDERS, TAG
-from tasks.timetable_runs import Place, read_all, start_run
+from tasks.timetable_runs import Place, is_left_out, read_all, start_run
 
 AGAIN = timedelta(minutes=15)
 SOON = timedelta(minutes=1)
@@ -47,10 +47,12 @@ async def kinds_under_way(client: PrefectClient) -> Busy:
 
 
 async def make_up(client: PrefectClient, place: Place, agenda: Agenda, busy: Busy) -> list[str]:
-    """Start a run for each overdue step that has none under way; return their titles."""
+    """Start a run for each overdue step that has none under way, and that nobody left out; return their titles."""
     started = []
     for entry in agenda.overdue:
         if (place.campaign, entry.kind) in busy or entry.kind not in place.deployments:
+            continue
+        if await is_left_out(client, place.campaign, entry):
             continue
         key, name = f"{place.campaign}/{entry.key}/again-{_quarter()}", wording.MADE_UP.format(title=entry.title)
         if await start_run(client, place.deployments[entry.kind], key=key, name=name):

@@ -22,6 +22,7 @@ from settings import settings
 from tasks.desk import act_of, premises
 from tasks.own_loop import OwnLoop
 from tasks.sending import Sender
+from tasks.speaking import say
 
 ACTOR = "rule:deliver"
 WORTH_SHOWING = 100  # fewer are sent before anybody has opened the page
@@ -66,6 +67,7 @@ async def deliver_by_rate(campaign: str, limit: int, lanes: Sequence[str]) -> De
     while total.full_lanes and not total.relay_is_down:
         again = await _send(campaign, limit, HEAD, sorted(total.full_lanes))
         total = total.without_full_lanes() + again
+        say([wording.BY_RATE.format(count=total.handed_over)])  # a run that says nothing for long is taken for dead
         if not again.handed_over:
             break
     return total

@@ -20,6 +20,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterExpectedStartTime,
+    FlowRunFilterIdempotencyKey,
     FlowRunFilterState,
     FlowRunFilterStateType,
     FlowRunFilterTags,
@@ -92,6 +93,14 @@ async def remove_timetable(client: PrefectClient, campaign: str) -> Changes:
             await client.delete_flow_run(run.id)
             changes += removed(f"run {run.name}")
     return changes
+
+
+async def is_left_out(client: PrefectClient, campaign: str, entry: Entry) -> bool:
+    """Whether a person cancelled the run that was planned for a step."""
+    keys = FlowRunFilterIdempotencyKey(any_=[f"{campaign}/{entry.key}/{n}" for n in range(1, REVISIONS + 1)])
+    cancelled = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLED]))
+    found = await client.read_flow_runs(flow_run_filter=FlowRunFilter(idempotency_key=keys, state=cancelled), limit=1)
+    return bool(found)
 
 
 async def start_run(client: PrefectClient, deployment: UUID, *, key: str, name: str) -> bool:

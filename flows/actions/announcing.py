@@ -10,6 +10,7 @@ from office.announcing import Announcement, Preview
 from office.announcing import announce as send
 from office.announcing import preview as look
 from office.choosing import names_in
+from office.views.pages import Markdown, plain
 from tasks.actions import Desk, Done
 
 SHOWN = 30  # units named in a preview
@@ -38,12 +39,13 @@ def announce(desk: Desk, *, to: To, subject: Subject, text: Text, preview: First
     return Done(said=f"已向 {count} 家单位发出通知“{subject}”。")
 
 
-def _shown(seen: Preview) -> str:
-    names = "、".join(f"{unit.code} {unit.name}" for unit in seen.units[:SHOWN])
+def _shown(seen: Preview) -> Markdown:
+    names = "、".join(plain(f"{unit.code} {unit.name}") for unit in seen.units[:SHOWN])
     more = f"，另有 {len(seen.units) - SHOWN} 家" if len(seen.units) > SHOWN else ""
-    fence = "`" * 4  # of the mail's own text nothing ends the block
-    return (
+    fence = "`" * 4
+    text = seen.mail.text.replace(fence, "'" * 4)  # of the mail's own text nothing ends the block
+    return Markdown(
         f"**将发给**（{len(seen.units)} 家）：{names}{more}。\n\n"
-        f"**标题**：{seen.mail.subject}\n\n{fence}text\n{seen.mail.text}\n{fence}\n\n"
+        f"**标题**：{plain(seen.mail.subject)}\n\n{fence}text\n{text}\n{fence}\n\n"
         "无误后，取消勾选“先预览”再运行一次，即发出。"
     )

@@ -58,8 +58,8 @@ def _environment(templates: Path) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(templates / "artifacts"),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701  Markdown: `_shown` keeps text from being taken for it
-        finalize=_shown,
+        autoescape=False,  # noqa: S701  Markdown: `to_the_letter` keeps text from being taken for it
+        finalize=to_the_letter,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -67,5 +67,6 @@ def _environment(templates: Path) -> Environment:
     return environment
 
 
-def _shown(value: object) -> object:
+def to_the_letter(value: object) -> object:
+    """Return a value as a page shows it: text is kept from being taken for Markdown, unless it is meant to be."""
     return plain(value) if isinstance(value, str) and not isinstance(value, Markdown) else value

@@ -253,3 +253,13 @@ def test_a_slot_that_nobody_holds_is_given_back(month: Month) -> None:
     ask(leak)
     assert month.reconcile() == {"freed": [f"remind/{month.key}"]}
     assert month.reconcile() == {}
+
+
+def test_a_step_whose_run_was_cancelled_is_left_out_when_its_time_has_come(month: Month) -> None:
+    from prefect.states import Cancelled  # noqa: PLC0415
+
+    launch(month)
+    reminder = next(run for run in month.runs() if "remind" in run.tags)
+    ask(lambda client: client.set_flow_run_state(reminder.id, Cancelled(), force=True))
+    month.at(local(5, 29, 9, 10))
+    assert reminder.name not in month.reconcile().get("overdue", [])

@@ -1,6 +1,7 @@
 """Operators are told of broken runs: by mail, each run once, one mail a day and flow."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -94,3 +95,11 @@ def test_moments_are_the_campaigns_local_ones(desk: Desk) -> None:
     tell(desk, MORNING, broken("a"))
     desk.send(MORNING)
     assert "8:59 收件 a" in last_mail(desk, "alert")[1] or "08:59 收件 a" in last_mail(desk, "alert")[1]
+
+
+def test_a_run_told_of_as_late_is_told_of_again_when_it_breaks(desk: Desk) -> None:
+    late = replace(broken("a"), state="Late", said="")
+    assert tell(desk, MORNING, late) == {KEY: 1}
+    assert tell(desk, MORNING, late) == {}
+    desk.send(MORNING)
+    assert tell(desk, MORNING + timedelta(hours=1), broken("a")) == {KEY: 1}
