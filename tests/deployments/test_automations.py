@@ -180,7 +180,7 @@ async def test_deployed_anew_under_another_id_it_is_that_one_which_is_run(client
     new = await deploy(client, "deliver", KEY)
     await sync_automations()
     runs = [a for one in await client.read_automations() for a in one.actions if isinstance(a, RunDeployment)]
-    assert [a.deployment_id for a in runs].count(new) == 2
+    assert [a.deployment_id for a in runs].count(new) == 3
 
 
 async def test_synced_for_one_campaign_others_are_left_as_they_are(client: PrefectClient) -> None:
