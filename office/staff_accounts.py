@@ -131,6 +131,21 @@ def log_in(session: Session, act: Act, name: str, kept: str | None, address: str
     return key
 
 
+def change_password(
+    session: Session, act: Act, name: str, kept: str | None, hashed: str, address: str, *, right: bool
+) -> bool:
+    """Give somebody a new password, by its hash, for the old one; return whether it was right.
+
+    As at the login it was tried before the ledger's pen was taken, and a wrong one counts as a login that failed.
+    """
+    row = ledger.find_staff(session, name)
+    if not right or row.password != kept:
+        ledger.count_failure(session, act, row, address)
+        return False
+    ledger.give_password(session, act, row, hashed)
+    return True
+
+
 def digest_of(key: str) -> str:
     """Return what is kept of a visit's key."""
     return sha256(key.encode()).hexdigest()

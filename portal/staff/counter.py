@@ -30,6 +30,7 @@ from portal.pages import Download, GoTo, Page, go_to, hand_out
 from portal.rules import MIB
 from portal.staff import door
 from portal.staff.sayings import MEANWHILE, STALE, said_in
+from portal.staff.tries import Tries
 from portal.staff.visit import (
     Deed,
     Elsewhere,
@@ -40,6 +41,8 @@ from portal.staff.visit import (
     Show,
     Shown,
     StaffVisit,
+    TooOftenError,
+    Tried,
 )
 
 logger = logging.getLogger(__name__)
@@ -96,6 +99,7 @@ class StaffCounter:
         self.wall = wall
         self._looking = CapacityLimiter(self.rules.looking_threads)
         self._acting = CapacityLimiter(self.rules.threads)
+        self.tries = Tries()
         self._requests = Rate(self.rules.requests_per_minute)
 
     async def look(self, request: Request, page: Look) -> Response:
@@ -107,11 +111,12 @@ class StaffCounter:
     async def act(self, request: Request, deed: Deed) -> Response:
         """Answer a POST."""
         if not self._requests.take(address_of(request)):
-            return self.plain("操作过于频繁，请稍候", "刚才提交的内容没有登记。请等一分钟后再试。", 429)
+            return self._too_often()
         sent = await self.read(request)
         if isinstance(sent, Response):
             return sent
-        return await self._guarded(request, partial(self._act, request, deed, sent), self._acting, sent)
+        limiter = self._acting if deed.prepare is None else self.tries.at_once
+        return await self._guarded(request, partial(self._act, request, deed, sent), limiter, sent)
 
     async def read(self, request: Request) -> Sent | Response:
         """Read a form; what cannot be read is answered."""
@@ -168,11 +173,14 @@ class StaffCounter:
         if going.touch:
             self._touch(guest)
         try:
+            tried = self._prepared(request, deed, sent, going.staff)
             with self.counter.holding_the_pen(), house.ledger.writing() as session:
                 _, going = self._admitted(request, session)  # who was removed meanwhile does nothing any more
                 self._let(going.staff, deed.role, guest)
-                shown = deed.do(self._visit(request, session, going.staff), sent)
+                shown = deed.do(replace(self._visit(request, session, going.staff), tried=tried), sent)
             return self._answer(guest, going.staff, shown)
+        except TooOftenError:
+            return self._too_often()
         except NotFilledError as error:
             said, status = f"没有办理：{error}", NOT_FILLED
         except MeanwhileError:
@@ -182,6 +190,12 @@ class StaffCounter:
             said, status = f"没有办理：{refused(error)}", NOT_DONE
         with house.ledger.reading() as session:
             return self._again(request, session, guest, going.staff, deed.back, sent, said, status)
+
+    def _prepared(self, request: Request, deed: Deed, sent: Sent, staff: Staff) -> Tried:
+        if deed.prepare is None:
+            return Tried()
+        with self.premises().ledger.reading() as session:
+            return deed.prepare(self._visit(request, session, staff), sent, self.tries)
 
     def _again(
         self, request: Request, session: Session, guest: _Guest, staff: Staff, back: Show, sent: Sent, said: str,
@@ -228,6 +242,7 @@ class StaffCounter:
             act=Act(actor=staff.actor, as_of=at, wall=datetime.now(UTC)),
             named={name: str(value) for name, value in request.path_params.items()},
             asked=dict(request.query_params),
+            address=address_of(request),
         )
 
     def _touch(self, guest: _Guest) -> None:
@@ -289,6 +304,9 @@ class StaffCounter:
     def missing(self) -> Response:
         """Answer for a page that is not there."""
         return self.plain("没有找到这个页面", "请从待办或查找重新打开。", 404)
+
+    def _too_often(self) -> Response:
+        return self.plain("操作过于频繁，请稍候", "刚才提交的内容没有登记。请等一分钟后再试。", 429)
 
     def plain(
         self, heading: str, remedy: str, status: int, *, typed: Mapping[str, str] | None = None, login: bool = False

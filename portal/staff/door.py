@@ -12,6 +12,7 @@ KEY = re.compile(r"[A-Za-z0-9_-]{43}\.[0-9a-f]{64}")
 PROXIED = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip", "forwarded", "via")
 HOME = "/staff/"
 PATH = re.compile(r"/staff/[A-Za-z0-9_./?=&:%#~-]{0,300}")
+HIDDEN = re.compile(r"[^?#]*%2[ef]", re.IGNORECASE)  # a dot or slash written so in the path: browsers read it as one
 
 
 def is_local(request: Request) -> bool:
@@ -72,5 +73,5 @@ def _mac(secret: bytes, scope: bytes, text: str) -> str:
 
 def way_on(wanted: str) -> str:
     """Return where to go after the login: a staff page, and nothing else, whatever was asked for."""
-    fit = PATH.fullmatch(wanted) and "//" not in wanted and "/.." not in wanted
+    fit = PATH.fullmatch(wanted) and "//" not in wanted and "/.." not in wanted and not HIDDEN.match(wanted)
     return wanted if fit and not wanted.startswith(("/staff/login", "/staff/logout")) else HOME

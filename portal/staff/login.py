@@ -1,16 +1,18 @@
 """Login and logout, and a password changed by whose it is. Whatever is wrong with a login, it is said the same."""
 
+from dataclasses import replace
 from functools import partial
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from ledger.acts import Act
-from ledger.staff import anybody, find_staff, give_password
+from ledger.staff import anybody
 from office.staff_accounts import (
     WHOLE,
     Role,
+    change_password,
     hash_password,
     is_password,
     kept_of,
@@ -23,19 +25,18 @@ from portal.gate import cookie_name as guest_cookie_name
 from portal.gate import cookie_of
 from portal.gate import form_token as guest_token
 from portal.gate import is_ours as is_guest_s
-from portal.limits import Rate
 from portal.pages import Page
 from portal.staff import door
-from portal.staff.counter import BASE, NoAccountsError, StaffCounter, address_of
+from portal.staff.counter import BASE, NOT_FILLED, NoAccountsError, StaffCounter, address_of
 from portal.staff.sayings import said_in
-from portal.staff.visit import Deed, Elsewhere, Look, NotFilledError, Shown, StaffVisit
+from portal.staff.tries import Tries
+from portal.staff.visit import Deed, Elsewhere, Look, NotFilledError, Shown, StaffVisit, TooOftenError, Tried
 
 WRONG = "姓名或密码不对，没有登录。请核对后再试；忘记密码的，请系统管理人员重设。"
 TOO_OFTEN = "登录尝试过于频繁，请等几分钟再试。"
 LOGIN = "staff login"  # what a login form's token is bound to, instead of a unit's link
 OK = 200
-AT_ONCE = 2  # passwords tried at once: each takes its memory
-BY_PERSON, BY_NAME, BY_ADDRESS = 5, 20, 30  # logins in a minute
+WRONG_OLD = "没有办理：原密码不对，密码没有更改。"
 
 
 def login_routes(counter: StaffCounter) -> APIRouter:
@@ -59,13 +60,10 @@ def login_routes(counter: StaffCounter) -> APIRouter:
 
 
 class _LoginDesk:
-    """Tries passwords, a few at a time, and no more often than a person would."""
+    """Tries passwords, and opens and ends visits."""
 
     def __init__(self, counter: StaffCounter) -> None:
         self._counter = counter
-        self._trying = CapacityLimiter(AT_ONCE)
-        self._by_person, self._by_name = Rate(BY_PERSON), Rate(BY_NAME)
-        self._by_address = Rate(BY_ADDRESS)
 
     async def page(self, request: Request) -> Response:
         return await to_thread.run_sync(partial(self._page, request))
@@ -108,14 +106,13 @@ class _LoginDesk:
         cookie, _ = cookie_of(request, secure=counter.rules.secure)
         if not is_guest_s(request, counter.premises().secret, LOGIN, cookie, sent.token):
             return self._show(request, wanted, "页面打开时间过长，请再登录一次。", status=403, name=name)
-        rates = (self._by_address.take(address), self._by_name.take(name), self._by_person.take(f"{name} {address}"))
-        if not all(rates):
+        if not counter.tries.take(name, address):
             response = self._show(request, wanted, TOO_OFTEN, status=429, name=name)
             response.headers["Retry-After"] = "60"
             return response
         try:
             key = await to_thread.run_sync(
-                partial(self._try, name, sent.text.get("password", ""), address), limiter=self._trying
+                partial(self._try, name, sent.text.get("password", ""), address), limiter=counter.tries.at_once
             )
         except NoAccountsError:
             return counter.nobody_yet(request)
@@ -173,20 +170,34 @@ def _password_page(visit: StaffVisit) -> Page:
     return Page(template="staff/password.html", context={"said": visit.said})
 
 
-def _change_password(visit: StaffVisit, sent: Sent) -> Shown:
-    """Change one's own password: whoever finds the page open must know the old one. All one's visits end."""
-    old, new = sent.text.get("old", ""), sent.text.get("new", "")
-    if not is_password(kept_of(visit.session, visit.staff.name), old):
-        raise NotFilledError("原密码不对，密码没有更改。")
+def _try_old(visit: StaffVisit, sent: Sent, tries: Tries) -> Tried:
+    """Try the old password and hash the new one; a new one typed in two ways costs no try."""
+    name, new = visit.staff.name, sent.text.get("new", "")
     if new != sent.text.get("again", ""):
         raise NotFilledError("两次填写的新密码不一致，密码没有更改。")
+    if not tries.take(name, visit.address):
+        raise TooOftenError
+    kept = kept_of(visit.session, name)
+    if not is_password(kept, sent.text.get("old", "")):
+        return Tried(kept=kept)
     try:
-        hashed = hash_password(new, visit.staff.name)
+        return Tried(kept=kept, right=True, hashed=hash_password(new, name))
     except ValueError:
         raise NotFilledError("新密码太简单：至少 12 个字符，例如一句话；不能与登录名相同。") from None
-    give_password(visit.session, visit.act, find_staff(visit.session, visit.staff.name), hashed)
-    return Elsewhere(path=f"{BASE}/login?said=password")
+
+
+def _change_password(visit: StaffVisit, _: Sent) -> Shown:
+    """Change one's own password: whoever finds the page open must know the old one. All one's visits end.
+
+    A wrong one is no error here, which would take back that it is counted.
+    """
+    tried = visit.tried
+    if change_password(
+        visit.session, visit.act, visit.staff.name, tried.kept, tried.hashed, visit.address, right=tried.right
+    ):
+        return Elsewhere(path=f"{BASE}/login?said=password")
+    return replace(_password_page(replace(visit, said=(WRONG_OLD, True))), status=NOT_FILLED)
 
 
 LOOKS = (Look(path="/password", show=_password_page),)
-DEEDS = (Deed(path="/password", do=_change_password, back=_password_page, role=Role.VIEWER),)
+DEEDS = (Deed(path="/password", do=_change_password, back=_password_page, role=Role.VIEWER, prepare=_try_old),)

@@ -14,6 +14,7 @@ from office.premises import Premises
 from office.staff_accounts import Role, Staff
 from portal.forms import Sent
 from portal.pages import Download, GoTo, Page
+from portal.staff.tries import Tries
 
 LARGEST = 2**31 - 1
 
@@ -30,6 +31,10 @@ class NotFilledError(Exception):
     """A form lacks something; the sentence says what."""
 
 
+class TooOftenError(Exception):
+    """Passwords were tried too often; this one was not."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Elsewhere:
     """Where to look next, anywhere on this host."""
@@ -38,6 +43,15 @@ class Elsewhere:
 
 
 Shown = Page | GoTo | Download | Elsewhere
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """A password that was tried before the transaction: against which hash, whether it was right, a new one's hash."""
+
+    kept: str | None = None
+    right: bool = False
+    hashed: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +67,8 @@ class StaffVisit:
     asked: Mapping[str, str] = field(default_factory=dict)
     said: tuple[str, bool] = ("", False)
     typed: Mapping[str, str] = field(default_factory=dict)  # of a form that comes back
+    address: str = ""
+    tried: Tried = field(default_factory=Tried)
 
     @property
     def number(self) -> int:
@@ -97,6 +113,7 @@ def campaign_named(session: Session, key: str) -> CampaignRow:
 
 Show = Callable[[StaffVisit], Shown]
 Do = Callable[[StaffVisit, Sent], Shown]
+Prepare = Callable[[StaffVisit, Sent, Tries], Tried]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,12 +127,16 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class Deed:
-    """A form: a POST to a path below /staff; ``back`` shows the page it stands on again, if it cannot be done."""
+    """A form: a POST to a path below /staff; ``back`` shows the page it stands on again, if it cannot be done.
+
+    Passwords are for ``prepare``, which comes before the transaction and writes nothing.
+    """
 
     path: str
     do: Do
     back: Show
     role: Role = Role.OPERATOR
+    prepare: Prepare | None = None
 
 
 def filled(sent: Sent, name: str, said: str) -> str:

@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +20,7 @@ from ledger.tables import AuditRow, DecisionRow, StaffRow, VisitRow
 from office.staff_accounts import Role, hash_password, is_password
 from portal.app import create_app
 from portal.rules import PortalRules
+from portal.staff import login
 from portal.staff.door import way_on
 from portal.staff.routes import DEEDS, LOOKS
 from portal.staff.visit import Deed, Look
@@ -131,6 +134,35 @@ async def test_whoever_tries_passwords_is_slowed_down_and_others_are_not(office:
     assert len(trail(office, "staff.login_failed")) == 5
 
 
+async def test_who_is_refused_further_tries_locks_nobody_else_out(office: Office, watch: Watch) -> None:
+    add_accounts(office)
+    async with client_of(office, watch, at="198.51.100.7") as client:
+        stranger = StaffClerk(client)
+        for _ in range(20):
+            await stranger.log_in("li", "wrong wrong wrong")
+        assert stranger.page.status_code == 429
+        client._transport.client = ("203.0.113.9", 1)  # type: ignore[attr-defined]  # the same portal, from elsewhere
+        client.cookies.clear()
+        person = StaffClerk(client)
+        await person.log_in("li")
+        assert person.path == "/staff/"
+
+
+async def test_a_name_is_tried_no_more_than_twenty_times_a_minute_from_many_addresses(
+    office: Office, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_accounts(office)
+    monkeypatch.setattr(login, "is_password", lambda *_: False)
+    statuses = []
+    async with client_of(office, watch) as client:
+        guesser = StaffClerk(client)
+        for number in range(25):
+            client._transport.client = (f"198.51.100.{number // 5}", 1)  # type: ignore[attr-defined]
+            await guesser.log_in("li", "wrong wrong wrong")
+            statuses.append(guesser.page.status_code)
+    assert statuses == [403] * 20 + [429] * 5
+
+
 async def test_a_visit_ends_after_half_an_hour_of_silence(staff: StaffClerk, watch: Watch) -> None:
     await staff.log_in()
     for _ in range(3):
@@ -199,6 +231,76 @@ async def test_one_changes_one_s_own_password_with_the_old_one(staff: StaffClerk
     assert staff.path == "/staff/login"
     await staff.log_in("zhou", "a whole new sentence")
     assert staff.path == "/staff/"
+
+
+async def test_guesses_of_the_old_password_are_counted_and_slowed_down_like_logins(
+    staff: StaffClerk, office: Office
+) -> None:
+    await staff.log_in("zhou")
+    new = {"new": "a whole new sentence", "again": "a whole new sentence"}
+    await staff.open("/staff/password")
+    statuses = []
+    for number in range(6):
+        await staff.send("/staff/password", {"old": f"guess {number}", **new})
+        statuses.append(staff.page.status_code)
+        await staff.open("/staff/password")
+    assert statuses == [422] * 4 + [429] * 2  # the login was the first of five
+    await staff.send("/staff/password", {"old": PASSWORD, **new})  # the right one does not help then
+    assert staff.page.status_code == 429
+    assert staff.page.headers["retry-after"] == "60"
+    failed = trail(office, "staff.login_failed")
+    assert [(d["account"], d["from"], d["failures"]) for d in failed] == [
+        ("zhou", "203.0.113.9", count) for count in (1, 2, 3, 4)
+    ]
+    assert not trail(office, "staff.password")
+
+
+async def test_a_new_password_that_was_mistyped_costs_no_try(staff: StaffClerk) -> None:
+    await staff.log_in("zhou")
+    for _ in range(6):
+        await staff.open("/staff/password")
+        page = await staff.send("/staff/password", {"old": PASSWORD, "new": "one long sentence", "again": "another"})
+        assert "不一致" in page
+
+
+@pytest.mark.parametrize("step", ["is_password", "hash_password"])
+async def test_others_may_write_while_passwords_are_hashed(
+    staff: StaffClerk, office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    await staff.log_in("zhou")
+    await staff.open("/staff/password")
+    hashing, done = getattr(login, step), []
+
+    def with_another_who_writes(*args: str) -> object:
+        with closing(sqlite3.connect(tmp_path / "ledger.db", timeout=0, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+        done.append(step)
+        return hashing(*args)
+
+    monkeypatch.setattr(login, step, with_another_who_writes)
+    new = {"new": "a whole new sentence", "again": "a whole new sentence"}
+    assert "密码已更改" in await staff.send("/staff/password", {"old": PASSWORD, **new})
+    assert done == [step]
+
+
+async def test_a_password_that_was_reset_while_the_old_one_was_tried_stays(
+    staff: StaffClerk, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await staff.log_in("zhou")
+    await staff.open("/staff/password")
+    reset = hash_password("reset by the administrator", "zhou")
+
+    def and_meanwhile(kept: str | None, password: str) -> bool:
+        with office.house.ledger.writing() as session:
+            find_staff(session, "zhou").password = reset  # the visit goes on: only the hash tells
+        return is_password(kept, password)
+
+    monkeypatch.setattr(login, "is_password", and_meanwhile)
+    new = {"new": "a whole new sentence", "again": "a whole new sentence"}
+    assert "原密码不对" in await staff.send("/staff/password", {"old": PASSWORD, **new})
+    with office.house.ledger.reading() as session:
+        assert find_staff(session, "zhou").password == reset
+    assert not trail(office, "staff.password")
 
 
 async def test_a_role_that_was_taken_away_is_gone_with_the_next_click(staff: StaffClerk, office: Office) -> None:
@@ -332,7 +434,8 @@ async def test_a_forged_cookie_asks_the_ledger_nothing(staff: StaffClerk) -> Non
 @pytest.mark.parametrize(
     "wanted",
     ["https://evil.example/", "//evil.example", "/staff//evil.example", "/u/x", "/staff/../u", "/staff/\\evil", "",
-     "javascript:alert(1)", "/staff/login", "/staff/x\r\nSet-Cookie: a=b"],
+     "javascript:alert(1)", "/staff/login", "/staff/x\r\nSet-Cookie: a=b", "/staff/%2e%2e/u/abc", "/staff/.%2E/u/abc",
+     "/staff/..%2fu/abc", "/staff/x%2F%2E%2e/u", "/staff/%2e%2e/u?x=1"],
 )  # fmt: skip
 async def test_the_login_leads_to_staff_pages_only(staff: StaffClerk, wanted: str) -> None:
     assert way_on(wanted) == "/staff/"
@@ -340,6 +443,11 @@ async def test_the_login_leads_to_staff_pages_only(staff: StaffClerk, wanted: st
     await staff.open("/staff/login")
     await staff.send("/staff/login", {"name": "li", "password": PASSWORD, "next": wanted})
     assert staff.page.headers["location"] == "/staff/"
+
+
+def test_dots_and_slashes_that_were_searched_for_lead_back_to_the_search() -> None:
+    for wanted in ("/staff/search?q=a%2Fb%2e", "/staff/u/x.y/BH001", "/staff/a/x/escalate%3A2%3A2020-06-04"):
+        assert way_on(wanted) == wanted
 
 
 async def test_a_link_in_a_mail_leads_on_by_itself_so_that_the_cookie_comes_along(staff: StaffClerk) -> None:
