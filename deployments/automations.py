@@ -31,10 +31,11 @@ from office import wording
 from office.broken_runs import LATE
 from office.timetable import find_rulebook
 from settings import settings
-from tasks.alarms import BROKEN, CAMPAIGN_TAG
+from tasks.alarms import BROKEN
 from tasks.changes import SAME, Changes, changed, kept, new, removed
 from tasks.desk import premises
 from tasks.events import resource_of
+from tasks.tags import campaign_of, campaign_tag
 
 OURS = "muster"  # the tag of all that are made here
 MARK = "automation:"  # the tag that says which one it is
@@ -107,7 +108,7 @@ async def sync_automations(campaigns: Sequence[str] | None = None) -> Changes:
             wanted += wakes(campaign, definition, deployments) if definition is not None else []
         there = await _present(client)
         if campaigns is not None:
-            there = {mark: one for mark, one in there.items() if _campaign_of(one) in ("", *campaigns)}
+            there = {mark: one for mark, one in there.items() if campaign_of(one.tags) in ("", *campaigns)}
         return await _sync(client, wanted, there)
 
 
@@ -179,7 +180,7 @@ def _of_ours() -> list[dict[str, str | list[str]]]:
 
 def _automation(key: str, campaign: str, trigger: EventTrigger, actions: Sequence[Any]) -> AutomationCore:
     title, description = wording.AUTOMATION[key]
-    tags = [OURS, MARK + key, *([CAMPAIGN_TAG + campaign] if campaign else [])]
+    tags = [OURS, MARK + key, *([campaign_tag(campaign)] if campaign else [])]
     name = f"{title} · {campaign}" if campaign else title
     return AutomationCore(name=name, description=description, tags=tags, trigger=trigger, actions=list(actions))
 
@@ -234,11 +235,7 @@ async def _present(client: PrefectClient) -> dict[str, Automation]:
 
 def _mark(automation: AutomationCore) -> str:
     key = next(tag for tag in automation.tags if tag.startswith(MARK))
-    return f"{key.removeprefix(MARK)} {_campaign_of(automation)}".strip()
-
-
-def _campaign_of(automation: AutomationCore) -> str:
-    return next((tag.removeprefix(CAMPAIGN_TAG) for tag in automation.tags if tag.startswith(CAMPAIGN_TAG)), "")
+    return f"{key.removeprefix(MARK)} {campaign_of(automation.tags)}".strip()
 
 
 async def _sync(client: PrefectClient, wanted: Sequence[AutomationCore], there: Mapping[str, Automation]) -> Changes:

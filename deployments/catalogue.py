@@ -16,7 +16,7 @@ from flows import alarm, tell_approvers
 from flows.actions import ACTIONS, Action
 from office import wording
 from settings import settings
-from tasks.timetable_runs import campaign_tag
+from tasks.tags import campaign_tag
 
 HOUSE_WIDE = "house"  # name and tag of what is there once for all campaigns
 

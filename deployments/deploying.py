@@ -26,7 +26,8 @@ from settings import HOUSE
 from tasks.changes import SAME, Changes, changed, new, removed
 from tasks.desk import premises
 from tasks.places import deployments_with, free_slots, kind_of, place_in, version_now
-from tasks.timetable_runs import campaign_tag, read_agenda, remove_timetable, sync_timetable
+from tasks.tags import campaign_tag
+from tasks.timetable_runs import read_agenda, remove_timetable, sync_timetable
 
 PULL_STEPS = [{"prefect.deployments.steps.set_working_directory": {"directory": str(HOUSE)}}]
 SLUG = "interval"

@@ -48,8 +48,8 @@ async def reconcile() -> dict[str, list[str]]:
         waiting = await what_waits([place.campaign for place in places])
         for place in places:
             try:
-                await _reconcile_one(client, place, waiting[place.campaign], busy, done)
-                await publish_views(place.campaign, moment)
+                if await _reconcile_one(client, place, waiting[place.campaign], busy, done):
+                    await publish_views(place.campaign, moment)
             except Exception as error:  # one campaign's trouble is not the others'
                 logger.exception("%s could not be reconciled; it is tried again the next time", place.campaign)
                 done.note("trouble", [f"{place.campaign}：{type(error).__name__}: {error}"])
@@ -59,11 +59,15 @@ async def reconcile() -> dict[str, list[str]]:
 
 async def _reconcile_one(
     client: PrefectClient, place: Place, waiting: Mapping[str, str], busy: Busy, done: Reconciled
-) -> None:
-    """Sync a campaign's timetable, make up for what is overdue, and let nothing wait that may go."""
+) -> bool:
+    """Sync a campaign's timetable, make up for what is overdue, and let nothing wait that may go.
+
+    Return whether the campaign has any step: of one that is closed the pages change by its runs alone.
+    """
     agenda = await read_agenda(place)
     changes = await sync_timetable(client, place, agenda)
     done.note("removed", [change.what for change in changes.of(Sign.REMOVED)])
     done.note("made", [change.what for change in changes.of(Sign.NEW)])
     done.note("overdue", await make_up(client, place, agenda, busy))
     done.note("woken", await wake(client, place, waiting, busy))
+    return bool(agenda.entries)

@@ -20,11 +20,11 @@ from prefect.client.schemas.objects import FlowRun
 from office.broken_runs import LATE, BrokenRun, tell_operators
 from office.request_notes import note_requests
 from tasks.desk import act_of, premises
+from tasks.tags import campaign_of
 
 BROKEN = ("Failed", "Crashed", "TimedOut")
 LATE_AFTER = timedelta(minutes=4)  # of an alarm that comes after five
 LOOKS_BACK = timedelta(days=4)  # a long weekend
-CAMPAIGN_TAG = "campaign:"
 PAGE = 200
 
 
@@ -58,7 +58,7 @@ async def broken_runs(flows: Sequence[str]) -> list[BrokenRun]:
 
 
 def _read(run: FlowRun, flow: str) -> BrokenRun:
-    campaign = next((tag.removeprefix(CAMPAIGN_TAG) for tag in run.tags if tag.startswith(CAMPAIGN_TAG)), "")
+    campaign = campaign_of(run.tags)
     late = run.state_name == LATE
     at = (run.expected_start_time if late else run.end_time) or run.expected_start_time or datetime.now(UTC)
     said = "" if late or run.state is None else run.state.message or ""

@@ -21,7 +21,8 @@ from office import wording
 from office.agenda import Agenda
 from office.wakes import intake_marks, marks, may_leave
 from tasks.desk import now, premises
-from tasks.places import HOLDERS, TAG
+from tasks.places import HOLDERS
+from tasks.tags import campaigns_of
 from tasks.timetable_runs import Place, is_left_out, read_all, start_run
 
 AGAIN = timedelta(minutes=15)
@@ -37,13 +38,7 @@ async def kinds_under_way(client: PrefectClient) -> Busy:
         next_scheduled_start_time=FlowRunFilterNextScheduledStartTime(before_=datetime.now(UTC) + SOON),
     )
     runs = [*await read_all(client, begun), *await read_all(client, soon)]
-    return {
-        (campaign.removeprefix(TAG), kind)
-        for run in runs
-        for campaign in run.tags
-        for kind in run.tags
-        if campaign.startswith(TAG)
-    }
+    return {(campaign, kind) for run in runs for campaign in campaigns_of(run.tags) for kind in run.tags}
 
 
 async def make_up(client: PrefectClient, place: Place, agenda: Agenda, busy: Busy) -> list[str]:

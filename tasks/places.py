@@ -18,9 +18,9 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import DeploymentResponse
 
 from tasks.desk import clock, now
-from tasks.timetable_runs import PAGE, Place, campaign_tag, read_all
+from tasks.tags import campaigns_of
+from tasks.timetable_runs import PAGE, Place, read_all
 
-TAG = campaign_tag("")
 HOLDERS = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
@@ -39,9 +39,8 @@ def places_in(deployments: Sequence[DeploymentResponse]) -> list[Place]:
     """Return the campaigns that some deployments belong to, each with its own."""
     by_campaign: dict[str, list[DeploymentResponse]] = {}
     for one in deployments:
-        for tag in one.tags:
-            if tag.startswith(TAG):
-                by_campaign.setdefault(tag.removeprefix(TAG), []).append(one)
+        for campaign in campaigns_of(one.tags):
+            by_campaign.setdefault(campaign, []).append(one)
     return [place_in(campaign, by_campaign[campaign]) for campaign in sorted(by_campaign)]
 
 

@@ -32,6 +32,7 @@ from prefect.states import Scheduled
 from office.agenda import Agenda, Entry, agenda_of
 from tasks.changes import Changes, new, removed
 from tasks.desk import clock, now, premises
+from tasks.tags import campaign_tag
 
 TIMETABLE = "timetable"  # the tag of the runs that this module owns
 PAGE = 200
@@ -39,11 +40,6 @@ REVISIONS = 50
 TOLERANCE = timedelta(seconds=1)
 WAITING = frozenset({StateType.SCHEDULED})
 UNDER_WAY = frozenset({StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateType.PAUSED})
-
-
-def campaign_tag(campaign: str) -> str:
-    """Return the tag that every deployment and run of a campaign bears."""
-    return f"campaign:{campaign}"
 
 
 @dataclass(frozen=True, kw_only=True)

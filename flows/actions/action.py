@@ -15,6 +15,7 @@ from office.refusals import Mistaken, in_chinese
 from tasks.actions import Desk, Done, Outcome, carry_out, publish_effect
 from tasks.desk import now
 from tasks.events import tell_events
+from tasks.tags import campaign_tag
 
 ActionFlow = Flow[..., Any]
 
@@ -97,7 +98,7 @@ async def _tag(campaign: str) -> None:
     if not campaign or flow_run.id is None:
         return
     async with get_client() as client:
-        await client.update_flow_run(flow_run.id, tags={*flow_run.tags, f"campaign:{campaign}"})
+        await client.update_flow_run(flow_run.id, tags={*flow_run.tags, campaign_tag(campaign)})
 
 
 def _name_of_run(title: str) -> str:

@@ -3,17 +3,13 @@
 Pictures are left in build/portal-pictures, to be looked at.
 """
 
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page
 
 from definition.loading import LoadedCampaign
-from portal.app import create_app
 from tests import servers
 from tests.portal.conftest import KEY, Office, open_office
 from tests.portal.conftest import loaded as shipped  # noqa: F401  a fixture of ours too
@@ -21,6 +17,7 @@ from tests.portal.staff_scene import OCCASION, PASSWORD, Scene, add_accounts, op
 from tests.portal.test_browser import Eyes
 from tests.portal.test_browser import browser as browser  # noqa: PLC0414  fixtures of ours too
 from tests.portal.test_browser import page as page  # noqa: PLC0414
+from tests.portal.test_browser import site as site  # noqa: PLC0414  a fixture of ours too
 
 
 @pytest.fixture
@@ -28,21 +25,6 @@ def office(shipped: LoadedCampaign, house: Path, tmp_path: Path) -> Iterator[Off
     opened = open_office(staffed(shipped), house, tmp_path, f"sqlite:///{tmp_path / 'ledger.db'}")
     yield opened
     opened.house.ledger.close()
-
-
-@pytest.fixture
-def site(office: Office) -> Iterator[str]:
-    """Serve the portal on loopback, and return its address."""
-    app = create_app(lambda: office.house, lambda: office.now)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False, lifespan="off"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
 
 
 def log_in(page: Page, site: str, name: str = "li") -> None:
