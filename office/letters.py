@@ -1,6 +1,7 @@
 """What the templates of mails are told, and the renderer. Templates decide nothing; they only say it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -229,19 +230,25 @@ class Rendered:
     html: str
 
 
+@lru_cache(maxsize=4)
+def _environment(folder: Path) -> Environment:
+    """Return the templates of a folder, compiled once a process and again when a file changes."""
+    return Environment(
+        loader=FileSystemLoader(folder),
+        undefined=StrictUndefined,
+        autoescape=select_autoescape(enabled_extensions=("html",), default=False),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
 class Renderer:
     """The mail templates of a folder: ``<notice>/{subject.txt,body.txt,body.html}``."""
 
     def __init__(self, folder: Path) -> None:
         """Read templates from a folder; an undefined name is an error, HTML is escaped."""
-        self._templates = Environment(
-            loader=FileSystemLoader(folder),
-            undefined=StrictUndefined,
-            autoescape=select_autoescape(enabled_extensions=("html",), default=False),
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
+        self._templates = _environment(folder)
 
     def render(self, context: LetterContext) -> Rendered:
         """Return the texts of a mail.

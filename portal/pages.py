@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -42,18 +43,24 @@ class Download:
 Shown = Page | GoTo | Download
 
 
+@lru_cache(maxsize=4)
+def _environment(folder: Path) -> Environment:
+    """Return the templates of a folder, compiled once a process and again when a file changes."""
+    return Environment(
+        loader=FileSystemLoader(folder),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 class Pages:
-    """The templates of a folder, compiled once."""
+    """The templates of a folder."""
 
     def __init__(self, folder: Path) -> None:
         """Read templates; an undefined name is an error, everything is escaped."""
-        self._templates = Environment(
-            loader=FileSystemLoader(folder),
-            undefined=StrictUndefined,
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._templates = _environment(folder)
         self.style = (folder / STYLE).read_bytes()
 
     def show(self, page: Page, common: Mapping[str, Any]) -> HTMLResponse:
