@@ -21,9 +21,10 @@ from office import wording
 from office.agenda import Agenda
 from office.wakes import intake_marks, marks, may_leave
 from tasks.desk import now, premises
+from tasks.many_runs import read_all
 from tasks.places import HOLDERS
 from tasks.tags import campaigns_of
-from tasks.timetable_runs import Place, is_left_out, read_all, start_run
+from tasks.timetable_runs import Place, is_left_out, start_run
 
 AGAIN = timedelta(minutes=15)
 SOON = timedelta(minutes=1)

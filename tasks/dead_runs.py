@@ -25,8 +25,8 @@ from prefect.runtime import flow_run
 from prefect.states import Crashed
 
 from office import wording
+from tasks.many_runs import read_all
 from tasks.places import HOLDERS
-from tasks.timetable_runs import read_all
 
 GRACE = timedelta(minutes=2)  # the worker marks its dead by itself within seconds, and a process takes some to start
 SILENCE = timedelta(minutes=30)  # of a run whose process we cannot know

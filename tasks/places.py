@@ -18,8 +18,9 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import DeploymentResponse
 
 from tasks.desk import clock, now
+from tasks.many_runs import PAGE, read_all
 from tasks.tags import campaigns_of
-from tasks.timetable_runs import PAGE, Place, read_all
+from tasks.timetable_runs import Place
 
 HOLDERS = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 

@@ -11,7 +11,7 @@ stands in its name and key.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -26,16 +26,15 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Scheduled
 
 from office.agenda import Agenda, Entry, agenda_of
 from tasks.changes import Changes, new, removed
 from tasks.desk import clock, now, premises
+from tasks.many_runs import Planned, delete_waiting, plan_runs, read_all
 from tasks.tags import campaign_tag
 
 TIMETABLE = "timetable"  # the tag of the runs that this module owns
-PAGE = 200
 REVISIONS = 50
 TOLERANCE = timedelta(seconds=1)
 WAITING = frozenset({StateType.SCHEDULED})
@@ -69,26 +68,20 @@ async def sync_timetable(client: PrefectClient, place: Place, agenda: Agenda) ->
     by_step: dict[str, list[FlowRun]] = {}
     for run in kept:
         by_step.setdefault(_step_of(run), []).append(run)
-    for entry in agenda.coming(now()):
-        if entry.kind not in place.deployments:
-            continue
-        there = by_step.get(entry.key, [])
-        if any(_stands_for(run) for run in there):
-            changes += Changes(unchanged=1)
-            continue
-        await _make(client, place, entry, revision=1 + max(map(_revision_of, there), default=0))
-        changes += new(told(entry))
-    return changes
+    wanted = [entry for entry in agenda.coming(now()) if entry.kind in place.deployments]
+    missing = [entry for entry in wanted if not any(map(_stands_for, by_step.get(entry.key, [])))]
+    revisions = {e.key: 1 + max(map(_revision_of, by_step.get(e.key, [])), default=0) for e in missing}
+    for kind in dict.fromkeys(entry.kind for entry in missing):
+        await _make(client, place, [entry for entry in missing if entry.kind == kind], revisions)
+    changes += Changes(unchanged=len(wanted) - len(missing))
+    return sum((new(told(entry)) for entry in missing), changes)
 
 
 async def remove_timetable(client: PrefectClient, campaign: str) -> Changes:
     """Delete every run of a campaign's timetable that has not begun."""
-    changes = Changes()
-    for run in await _runs_of(client, campaign):
-        if run.state_type in WAITING:
-            await client.delete_flow_run(run.id)
-            changes += removed(f"run {run.name}")
-    return changes
+    waiting = [run for run in await _runs_of(client, campaign) if run.state_type in WAITING]
+    deleted = await delete_waiting(client, [run.id for run in waiting])
+    return sum((removed(f"run {run.name}") for run in waiting if run.id in deleted), Changes())
 
 
 async def is_left_out(client: PrefectClient, campaign: str, entry: Entry) -> bool:
@@ -112,19 +105,14 @@ def told(entry: Entry) -> str:
 
 
 async def _without_superseded(
-    client: PrefectClient, runs: Iterable[FlowRun], agenda: Agenda
+    client: PrefectClient, runs: Sequence[FlowRun], agenda: Agenda
 ) -> tuple[list[FlowRun], Changes]:
     """Delete the waiting runs that stand for nothing; return the others."""
     entries = {entry.key: entry for entry in agenda.entries}
-    kept, changes = [], Changes()
-    for run in runs:
-        why = _superseded(run, entries.get(_step_of(run))) if run.state_type in WAITING else ""
-        if why:
-            await client.delete_flow_run(run.id)
-            changes += removed(f"run {run.name}", why)
-        else:
-            kept.append(run)
-    return kept, changes
+    why = {run.id: _superseded(run, entries.get(_step_of(run))) for run in runs if run.state_type in WAITING}
+    deleted = await delete_waiting(client, [id_ for id_, reason in why.items() if reason])
+    gone = (removed(f"run {run.name}", why[run.id]) for run in runs if run.id in deleted)
+    return [run for run in runs if run.id not in deleted], sum(gone, Changes())
 
 
 def _superseded(run: FlowRun, entry: Entry | None) -> str:
@@ -145,19 +133,24 @@ def _stands_for(run: FlowRun) -> bool:
     return run.state_type in WAITING | UNDER_WAY or run.state_type is StateType.CANCELLED
 
 
-async def _make(client: PrefectClient, place: Place, entry: Entry, *, revision: int) -> None:
-    """Plan a run; a revision that is used up, by a ledger before this one, is passed over."""
-    for number in range(revision, revision + REVISIONS):
-        run = await client.create_flow_run_from_deployment(
-            place.deployments[entry.kind],
-            state=Scheduled(scheduled_time=clock().wall(entry.starts)),
-            name=entry.title,
-            tags=[TIMETABLE],
-            idempotency_key=f"{place.campaign}/{entry.key}/{number}",
-        )
-        if run.state_type in WAITING:
+async def _make(client: PrefectClient, place: Place, entries: Sequence[Entry], revisions: Mapping[str, int]) -> None:
+    """Plan runs of one kind; a revision that is used up, by a ledger before this one, is passed over."""
+    for further in range(REVISIONS):
+        asked = [_planned(place, entry, revisions[entry.key] + further) for entry in entries]
+        runs = await plan_runs(client, place.deployments[entries[0].kind], asked)
+        entries = [entry for entry, run in zip(entries, runs, strict=True) if run.state_type not in WAITING]
+        if not entries:
             return
-    raise LookupError(f"{entry.key} was planned {REVISIONS} times, and no run of it waits")
+    raise LookupError(f"{entries[0].key} was planned {REVISIONS} times, and no run of it waits")
+
+
+def _planned(place: Place, entry: Entry, revision: int) -> Planned:
+    return Planned(
+        key=f"{place.campaign}/{entry.key}/{revision}",
+        name=entry.title,
+        at=clock().wall(entry.starts),
+        tags=(TIMETABLE,),
+    )
 
 
 def _step_of(run: FlowRun) -> str:
@@ -179,15 +172,3 @@ async def _runs_of(client: PrefectClient, campaign: str) -> list[FlowRun]:
     ahead = FlowRunFilter(tags=ours, expected_start_time=FlowRunFilterExpectedStartTime(after_=datetime.now(UTC)))
     found = {run.id: run for which in (waiting, ahead) for run in await read_all(client, which)}
     return sorted(found.values(), key=lambda run: run.expected_start_time or datetime.now(UTC))
-
-
-async def read_all(client: PrefectClient, which: FlowRunFilter) -> Sequence[FlowRun]:
-    """Return all runs that a filter lets through, page by page."""
-    found: list[FlowRun] = []
-    while True:
-        page = await client.read_flow_runs(
-            flow_run_filter=which, sort=FlowRunSort.ID_DESC, limit=PAGE, offset=len(found)
-        )
-        found += page
-        if len(page) < PAGE:
-            return found

@@ -75,7 +75,7 @@ class Month:
         """Return the flow runs of a campaign in a state, in the order of their time."""
         from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags  # noqa: PLC0415
 
-        from tasks.timetable_runs import read_all  # noqa: PLC0415
+        from tasks.many_runs import read_all  # noqa: PLC0415
 
         tags = FlowRunFilterTags(all_=[f"campaign:{campaign or self.key}"])
         found = ask(lambda client: read_all(client, FlowRunFilter(tags=tags)))
@@ -115,12 +115,10 @@ def ask(question: Callable[[Any], Awaitable[Any]]) -> Any:
 
 
 async def _delete_runs(client: Any) -> None:
-    from prefect.client.schemas.filters import FlowRunFilter  # noqa: PLC0415
+    from tasks.many_runs import DELETE  # noqa: PLC0415
 
-    from tasks.timetable_runs import read_all  # noqa: PLC0415
-
-    for run in await read_all(client, FlowRunFilter()):
-        await client.delete_flow_run(run.id)
+    while (await client.request("POST", DELETE, json={})).json()["deleted"]:
+        pass
 
 
 def _is_due(run: Any) -> bool:

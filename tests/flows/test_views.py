@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from datetime import timedelta
+from uuid import UUID
 
 import httpx
 import pytest
@@ -24,9 +25,17 @@ def versions(server: str, campaign: str) -> Counter[str]:
 
 def clear(server: str, campaign: str) -> None:
     """Delete the pages of a campaign: other tests of this run have some under the same keys."""
+    from prefect.client.orchestration import get_client  # noqa: PLC0415  after the environment is set
+
     asked = {"artifacts": {"key": {"any_": [f"{page}-{campaign}" for page in PAGES]}}}
-    for one in httpx.post(f"{server}/api/artifacts/filter", json=asked).json():
-        httpx.delete(f"{server}/api/artifacts/{one['id']}").raise_for_status()
+    there = httpx.post(f"{server}/api/artifacts/filter", json=asked).json()
+
+    async def delete() -> None:
+        async with get_client() as client:  # which asks again where the server is busy
+            for one in there:
+                await client.delete_artifact(UUID(one["id"]))
+
+    asyncio.run(delete())
 
 
 def latest(server: str, key: str) -> dict[str, str]:
