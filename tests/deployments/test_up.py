@@ -149,7 +149,7 @@ def call(house: Path, environment: dict[str, str], *words: str) -> "subprocess.C
 
 
 def workers_known_at(api: str, deadline: float) -> list[str]:
-    """Return the names of the pool's workers, as soon as the server knows one: a worker is well before it has called."""
+    """Return the names of the workers, as soon as the server knows one: a worker is well before it has called."""
     while True:
         known = httpx.post(f"{api}/work_pools/muster/workers/filter", json={}, auth=("ops", PASSWORD), timeout=30)
         known.raise_for_status()
