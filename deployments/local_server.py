@@ -52,6 +52,7 @@ def client_environment(home: Path, port: int, auth: str = "") -> dict[str, str]:
         **known,
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": f"http://{LOOPBACK}:{port}/api",
+        "PREFECT_API_SSL_CERT_FILE": str(Path(__file__).with_name("no-authority.pem")),  # why: see there
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
