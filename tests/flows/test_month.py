@@ -17,7 +17,7 @@ from ledger.errors import BehindTheCampaign
 from ledger.tables import ApprovalRow, AuditRow, CampaignRow, ContactRow, IntakeRow, MessageRow, SubmissionRow
 from office.launching import go_live, reach_of
 from rehearsal.temperaments import Temperament
-from rules.timetable import DAILY
+from rules.timetable import DAILY, Step, StepKind
 from settings import settings
 
 SetUp = Callable[..., Stage]
@@ -51,7 +51,7 @@ def test_a_month_of_every_temperament_holds_and_a_second_pass_sends_nothing(stag
     from tasks.desk import premises  # noqa: PLC0415
 
     played = stage("safety-month-2020", units=32, seed=3)
-    done = walk(played, twice=True, missed=lambda step: step.subject == DAILY)  # dull days; each costs three runs
+    done = walk(played, twice=True, missed=_is_dull)
     assert [c.name for c in done.checks if not c.holds] == [], done.checks
     assert len(done.checks) == 9
     assert set(played.world.temperaments.values()) >= set(Temperament) - {Temperament.PUNCTUAL, Temperament.EARLY}
@@ -61,6 +61,11 @@ def test_a_month_of_every_temperament_holds_and_a_second_pass_sends_nothing(stag
         _each_mail_has_a_fate(session)
         _one_launch_may_have_left(session)
         _rows_bear_their_run(session)
+
+
+def _is_dull(step: Step) -> bool:
+    """Whether a step teaches nothing that others do not; each costs three runs on the server."""
+    return step.subject == DAILY or (step.kind is StepKind.COLLECT and step.moment.day % 2 == 0)
 
 
 def _bounced_units_were_reached_at_their_next_contact(session: Any) -> None:
