@@ -1,5 +1,6 @@
 """The servers that tests start for themselves are real ones, and work."""
 
+import os
 import smtplib
 import subprocess
 import sys
@@ -68,3 +69,10 @@ def test_what_is_wanting_skips_a_test_but_fails_where_all_is_required(
     monkeypatch.setenv("MUSTER_REQUIRE_ALL", required)
     with pytest.raises(outcome, match="no such server"):
         servers.need("no such server")
+
+
+def test_tests_of_a_group_stay_together(request: pytest.FixtureRequest) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("not shared out to workers")
+    # A plugin that reads the marks no longer would start the servers on every worker, and say nothing.
+    assert request.node.nodeid.endswith(f"@{Path(__file__).as_posix()}")
