@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, String, case, cast, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from ledger.parts import in_parts
 from ledger.replay import UNMOVED, Then, moved_by_decisions, values_then
 from ledger.requests import EXTENSION, REFUSED
 from ledger.tables import (
@@ -306,11 +307,11 @@ def party_names(session: Session, campaign_id: int, ids: Collection[int] | None 
 def contacts_by_party(session: Session, party_ids: Collection[int]) -> dict[int, list[Address]]:
     """Return the contacts of several parties, bad ones included, each party's in the order of the roster."""
     contacts = table_of(ContactRow)
-    query = select(*(contacts.c[name] for name in Address._fields)).where(contacts.c.party_id.in_(party_ids))
-    query = query.order_by(contacts.c.rank, contacts.c.id)
+    query = select(*(contacts.c[name] for name in Address._fields)).order_by(contacts.c.rank, contacts.c.id)
     found: dict[int, list[Address]] = {id_: [] for id_ in party_ids}
-    for row in session.connection().execute(query).all():
-        found[row[1]].append(Address._make(row))
+    for some in in_parts(party_ids):
+        for row in session.connection().execute(query.where(contacts.c.party_id.in_(some))).all():
+            found[row[1]].append(Address._make(row))
     return found
 
 

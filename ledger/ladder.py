@@ -12,6 +12,7 @@ from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import written
 from ledger.errors import UnknownApproval
+from ledger.parts import in_parts
 from ledger.replay import EXTENDED, UNDONE
 from ledger.requests import EXTENSION, REFUSED
 from ledger.tables import (
@@ -240,8 +241,12 @@ def settle_approval(
 
 def parties_owing(session: Session, obligation_ids: Iterable[int]) -> dict[int, int]:
     """Return the party of each of several obligations."""
-    query = select(ObligationRow.id, ObligationRow.party_id).where(ObligationRow.id.in_(list(obligation_ids)))
-    return {row[0]: row[1] for row in session.execute(query)}
+    query = select(ObligationRow.id, ObligationRow.party_id)
+    return {
+        id_: party_id
+        for some in in_parts(obligation_ids)
+        for id_, party_id in session.execute(query.where(ObligationRow.id.in_(some)))
+    }
 
 
 def refused_extensions(session: Session, obligation_ids: Collection[int]) -> set[int]:
@@ -249,21 +254,27 @@ def refused_extensions(session: Session, obligation_ids: Collection[int]) -> set
     query = (
         select(RequestRow.obligation_id, DecisionRow.kind)
         .outerjoin(DecisionRow, DecisionRow.id == RequestRow.decision_id)
-        .where(RequestRow.obligation_id.in_(obligation_ids), RequestRow.kind == EXTENSION)
+        .where(RequestRow.kind == EXTENSION)
         .order_by(RequestRow.id)
     )
-    last = {id_: kind for id_, kind in session.execute(query)} if obligation_ids else {}  # noqa: C416
+    last = {
+        id_: kind
+        for some in in_parts(obligation_ids)
+        for id_, kind in session.execute(query.where(RequestRow.obligation_id.in_(some)))
+    }
     return {id_ for id_, kind in last.items() if id_ is not None and kind == REFUSED}
 
 
 def titles_of(session: Session, obligation_ids: Iterable[int]) -> dict[int, str]:
     """Return what each of several obligations is called, of a series with its occurrence."""
-    query = (
-        select(ObligationRow.id, ObligationRow.occurrence, DeliverableRow.title)
-        .join(DeliverableRow, DeliverableRow.id == ObligationRow.deliverable_id)
-        .where(ObligationRow.id.in_(list(obligation_ids)))
+    query = select(ObligationRow.id, ObligationRow.occurrence, DeliverableRow.title).join(
+        DeliverableRow, DeliverableRow.id == ObligationRow.deliverable_id
     )
-    return {id_: titled(title, at) for id_, at, title in session.execute(query)}
+    return {
+        id_: titled(title, at)
+        for some in in_parts(obligation_ids)
+        for id_, at, title in session.execute(query.where(ObligationRow.id.in_(some)))
+    }
 
 
 def _instant(text: str | None) -> datetime | None:

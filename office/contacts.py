@@ -14,7 +14,6 @@ from ledger.tables import ContactRow, PartyKind, PartyRow
 from office import wording
 from rules.addresses import ADDRESS
 
-AT_ONCE = 1000  # parties whose contacts are fetched together
 NO_ADDRESS = "no e-mail address"  # on record where a roster has something else
 MANY_SOFT = 3  # soft bounces in a row after which somebody should ask
 
@@ -85,14 +84,6 @@ def _failing(address: str, cause: str) -> str:
 
 def _soft(contact: Address) -> str:
     return wording.SOFT.format(count=contact.soft_bounces, cause=wording.cause_text(contact.soft_reason))
-
-
-def contacts_of_all(session: Session, party_ids: Sequence[int]) -> dict[int, list[Address]]:
-    """Return the contacts of any number of parties."""
-    found: dict[int, list[Address]] = {}
-    for start in range(0, len(party_ids), AT_ONCE):
-        found |= contacts_by_party(session, party_ids[start : start + AT_ONCE])
-    return found
 
 
 def roster_troubles(loaded: LoadedCampaign) -> list[ContactTrouble]:

@@ -7,9 +7,9 @@ from sqlalchemy import ColumnElement, TextClause, func, select, text
 from sqlalchemy.orm import Session
 
 from ledger.campaigns import find_campaign
+from ledger.facts import contacts_by_party
 from ledger.tables import CampaignRow, MessageRow
 from ledger.tables.messages import WAITS
-from office.contacts import contacts_of_all
 from office.premises import Premises
 from rules.delivery import choose_contact, is_allowed
 
@@ -74,6 +74,6 @@ def _waits(campaigns: Collection[int]) -> tuple[TextClause, ColumnElement[bool]]
 
 def _held(session: Session, premises: Premises, kinds: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
     """Return the pairs of party and notice whose contact the fence does not let through."""
-    contacts = contacts_of_all(session, sorted({party_id for party_id, _ in kinds}))
+    contacts = contacts_by_party(session, sorted({party_id for party_id, _ in kinds}))
     chosen = {kind: choose_contact(contacts[kind[0]], kind[1]) for kind in kinds}
     return {kind for kind, to in chosen.items() if to is not None and not is_allowed(to.address, premises.allow_list)}

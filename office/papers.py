@@ -11,6 +11,7 @@ from documents.circulation import Circulation
 from ledger import papers as ledger
 from ledger.acts import Act
 from ledger.campaigns import record_decision
+from ledger.facts import party_names
 from ledger.outbox import NewMessage, plan_messages
 from ledger.tables import GONE, CampaignRow, DecisionRow, MessageRow, PaperKind, PaperRow, PaperState, PartyRow
 from office import wording
@@ -303,7 +304,7 @@ class PaperLine:
 
 def drafts_waiting(session: Session) -> list[tuple[str, ...]]:
     """Return the drafts that wait to be approved, as lines of text; each ends with its verb."""
-    drafts = (line for line in list_papers(session) if line.state == STATE[PaperState.DRAFT])
+    drafts = _lines(session, ledger.papers_of(session, state=PaperState.DRAFT))
     return [
         (str(d.id), d.campaign, d.kind, d.party, d.drafted, f"muster approve-paper {d.id} or drop-paper {d.id}")
         for d in drafts
@@ -313,22 +314,27 @@ def drafts_waiting(session: Session) -> list[tuple[str, ...]]:
 def list_papers(session: Session, campaign: str | None = None) -> list[PaperLine]:
     """Return the papers of a campaign, or of all, the oldest first."""
     only = open_book(session, campaign)[0].id if campaign is not None else None
+    return _lines(session, ledger.papers_of(session, only))
+
+
+def _lines(session: Session, papers: Sequence[PaperRow]) -> list[PaperLine]:
     lines = []
-    papers = ledger.papers_of(session, only)
     unsent = withdrawn(session, papers)
+    campaigns = {id_: session.get_one(CampaignRow, id_) for id_ in {paper.campaign_id for paper in papers}}
+    zones = {id_: rulebook_of(row).zone for id_, row in campaigns.items()}
+    parties = {id_: party for campaign in campaigns for id_, party in party_names(session, campaign).items()}
     for paper in papers:
-        row = session.get_one(CampaignRow, paper.campaign_id)
-        party = session.get(PartyRow, paper.party_id) if paper.party_id is not None else None
+        party = parties[paper.party_id] if paper.party_id is not None else None
         lines.append(
             PaperLine(
                 id=paper.id,
-                campaign=row.key,
+                campaign=campaigns[paper.campaign_id].key,
                 kind=KIND[paper.kind],
                 state=UNSENT if paper.id in unsent else STATE[paper.state],
                 grade=GRADE.get(paper.grade, DASH),
                 number=paper.number_text or DASH,
                 party=f"{party.code} {party.name}" if party else "全体单位",
-                drafted=local(paper.drafted_at, rulebook_of(row).zone),
+                drafted=local(paper.drafted_at, zones[paper.campaign_id]),
                 name=paper.name,
                 sha256=paper.sha256,
             )

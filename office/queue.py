@@ -3,13 +3,22 @@
 import json
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from ledger.campaigns import find_campaign
 from ledger.errors import UnknownCampaign, UnknownParty
-from ledger.outbox import ambiguous
-from ledger.tables import AuditRow, CampaignRow, IntakeKind, IntakeRow, IntakeState, PartyRow
+from ledger.tables import (
+    AuditRow,
+    CampaignRow,
+    IntakeKind,
+    IntakeRow,
+    IntakeState,
+    MessageRow,
+    MessageState,
+    PartyRow,
+)
+from ledger.tables.messages import ASTRAY
 from office import wording
 from office.contacts import ContactTrouble, contact_troubles, roster_troubles
 from office.incoming import number_of
@@ -63,22 +72,34 @@ def unmatched_waiting(session: Session) -> int:
 
 def ambiguous_mails(session: Session, zone: ZoneInfo) -> list[tuple[str, ...]]:
     """Return the mails of which nobody can tell whether they left, oldest first, as lines with times of a zone."""
-    lines: list[tuple[str, ...]] = []
-    for message in ambiguous(session):
-        party = session.get_one(PartyRow, message.party_id)
-        tried_at = message.sent_as_of or message.as_of
-        lines.append(
+    return [line for _, line in ambiguous_by_campaign(session, zone)]
+
+
+def ambiguous_by_campaign(session: Session, zone: ZoneInfo) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the same, each with the key of its campaign."""
+    columns = (MessageRow.id, MessageRow.notice, MessageRow.sent_as_of, MessageRow.as_of, MessageRow.address)
+    query = (
+        select(CampaignRow.key, PartyRow.code, PartyRow.name, MessageRow.reason, *columns)
+        .join(CampaignRow, CampaignRow.id == MessageRow.campaign_id)
+        .join(PartyRow, PartyRow.id == MessageRow.party_id)
+        .where(MessageRow.state == MessageState.AMBIGUOUS, text(f"messages.{ASTRAY}"))
+        .order_by(MessageRow.id)
+    )
+    return [
+        (
+            key,
             (
-                str(message.id),
-                f"{party.code} {party.name}",
-                message.notice,
-                local(tried_at, zone),
-                message.address or DASH,
-                one_line(message.reason),
-                f"muster settle {message.id}",
-            )
+                str(number),
+                f"{code} {name}",
+                notice,
+                local(sent or planned, zone),
+                address or DASH,
+                one_line(reason),
+                f"muster settle {number}",
+            ),
         )
-    return lines
+        for key, code, name, reason, number, notice, sent, planned, address in session.execute(query)
+    ]
 
 
 def contact_work(premises: Premises, campaign: str) -> list[ContactTrouble]:

@@ -7,18 +7,17 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from ledger.review import find_finding, find_submission
-from ledger.tables import CampaignRow, CampaignState, MessageRow
+from ledger.tables import CampaignRow, CampaignState
 from office import wording
 from office.approvals import waiting_lists
 from office.contacts import contact_troubles
 from office.mailbook import DASH
 from office.papers import drafts_waiting
 from office.premises import Premises
-from office.queue import ambiguous_mails, waiting_for_a_person
+from office.queue import ambiguous_by_campaign, waiting_for_a_person
 from office.staff_overview import campaigns
 from office.staff_wording import COLUMNS, QUEUE, VERB
-from office.worklists import open_findings, waiting_requests, waiting_versions
+from office.worklists import open_queries, waiting_requests, waiting_versions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +82,10 @@ def _versions(asked: _Asked) -> list[Line]:
 
 def _queries(asked: _Asked) -> list[Line]:
     lines = []
-    for number, *rest, _ in open_findings(asked.session, asked.premises):
-        finding = find_finding(asked.session, int(number))
-        _, obligation = find_submission(asked.session, finding.submission_id)
-        key = asked.session.get_one(CampaignRow, obligation.campaign_id).key
-        if asked.is_meant(key):
-            lines.append(Line(cells=(key, *rest), path=f"/s/{finding.submission_id}#q{number}"))
+    for query in open_queries(asked.session, asked.premises):
+        number, *rest, _ = query.line
+        if asked.is_meant(query.campaign):
+            lines.append(Line(cells=(query.campaign, *rest), path=f"/s/{query.submission}#q{number}"))
     return lines
 
 
@@ -116,9 +113,7 @@ def _papers(asked: _Asked) -> list[Line]:
 
 def _doubts(asked: _Asked) -> list[Line]:
     lines = []
-    for number, unit, notice, *rest, _ in ambiguous_mails(asked.session, asked.zone):
-        message = asked.session.get_one(MessageRow, int(number))
-        key = asked.session.get_one(CampaignRow, message.campaign_id).key
+    for key, (number, unit, notice, *rest, _) in ambiguous_by_campaign(asked.session, asked.zone):
         if asked.is_meant(key):
             lines.append(Line(cells=(key, unit, wording.NOTICE.get(notice, notice), *rest), path=f"/m/{number}"))
     return lines

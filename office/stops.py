@@ -12,12 +12,12 @@ from ledger import senders
 from ledger.acts import Act
 from ledger.event_kinds import EventKind
 from ledger.events import note
+from ledger.facts import contacts_by_party
 from ledger.outbox import count_waiting, requeue_held
 from ledger.senders import EVERYTHING, Hold, LaneStand, holds_in_force, scope_of_campaign, scope_of_lane
 from ledger.tables import CampaignRow, MessageRow, MessageState
 from ledger.tables.messages import WAITS
 from office import wording
-from office.contacts import contacts_of_all
 from office.gate import scopes_of
 from office.mailbook import one_line
 from office.premises import Premises
@@ -155,7 +155,7 @@ def _waiting_by_lane(session: Session, premises: Premises) -> Counter[str]:
     """Count what waits by the lane in which it would go now; what has nobody to go to is in none."""
     query = select(MessageRow.party_id, MessageRow.notice, func.count()).where(text(WAITS))
     rows = session.execute(query.group_by(MessageRow.party_id, MessageRow.notice)).all()
-    contacts = contacts_of_all(session, sorted({party_id for party_id, _, _ in rows}))
+    contacts = contacts_by_party(session, sorted({party_id for party_id, _, _ in rows}))
     waiting: Counter[str] = Counter()
     for party_id, notice, count in rows:
         to = choose_contact(contacts[party_id], notice)

@@ -1,11 +1,13 @@
 """What waits for staff besides mails: versions to be judged, queries, requests; lines of text that end with a verb."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session, aliased
 
-from ledger.requests import EXTENSION, open_requests
+from ledger.requests import EXTENSION
 from ledger.tables import (
     AnswerRow,
     CampaignRow,
@@ -27,10 +29,27 @@ from rules.obligations import SubmissionState
 Line = tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """A query that waits for an answer: its line, and of which campaign and version it is."""
+
+    line: Line
+    campaign: str
+    submission: int
+
+
 def waiting_versions(session: Session, zone: ZoneInfo, campaign_id: int | None = None) -> list[Line]:
     """Return the versions that wait to be accepted or returned by staff, the oldest first."""
     query = (
-        select(SubmissionRow, CampaignRow.key, PartyRow, DeliverableRow.title)
+        select(
+            SubmissionRow.id,
+            SubmissionRow.received_at,
+            SubmissionRow.version,
+            CampaignRow.key,
+            PartyRow.code,
+            PartyRow.name,
+            DeliverableRow.title,
+        )
         .join(ObligationRow, ObligationRow.id == SubmissionRow.obligation_id)
         .join(PartyRow, PartyRow.id == ObligationRow.party_id)
         .join(CampaignRow, CampaignRow.id == ObligationRow.campaign_id)
@@ -42,28 +61,34 @@ def waiting_versions(session: Session, zone: ZoneInfo, campaign_id: int | None =
         query = query.where(ObligationRow.campaign_id == campaign_id)
     return [
         (
-            str(row.id),
-            local(row.received_at, zone),
+            str(id_),
+            local(received, zone),
             key,
-            f"{party.code} {party.name}",
+            f"{code} {name}",
             title,
-            str(row.version),
-            f"muster accept {row.id} or return {row.id}",
+            str(version),
+            f"muster accept {id_} or return {id_}",
         )
-        for row, key, party, title in session.execute(query)
+        for id_, received, version, key, code, name, title in session.execute(query)
     ]
 
 
 def open_findings(session: Session, premises: Premises, unit: str | None = None) -> list[Line]:
     """Return the queries that wait for an answer, of the latest versions only, each with the value it proposes."""
+    return [query.line for query in open_queries(session, premises, unit)]
+
+
+def open_queries(session: Session, premises: Premises, unit: str | None = None) -> list[Query]:
+    """Return the same, with where each belongs."""
     later = aliased(SubmissionRow)
     newest = select(func.max(later.version)).where(later.obligation_id == SubmissionRow.obligation_id).scalar_subquery()
     query = (
-        select(FindingRow, PartyRow, DeliverableRow.title, SubmissionRow.id)
+        select(FindingRow, PartyRow.code, PartyRow.name, DeliverableRow.title, SubmissionRow.id, CampaignRow.key)
         .join(SubmissionRow, SubmissionRow.id == FindingRow.submission_id)
         .join(ObligationRow, ObligationRow.id == SubmissionRow.obligation_id)
         .join(PartyRow, PartyRow.id == ObligationRow.party_id)
         .join(DeliverableRow, DeliverableRow.id == ObligationRow.deliverable_id)
+        .join(CampaignRow, CampaignRow.id == ObligationRow.campaign_id)
         .where(
             FindingRow.severity == Severity.QUERY.value,
             SubmissionRow.state == SubmissionState.QUERIED.value,
@@ -74,50 +99,65 @@ def open_findings(session: Session, premises: Premises, unit: str | None = None)
     )
     if unit is not None:
         query = query.where(PartyRow.code == unit)
-    lines: list[Line] = []
-    for finding, party, title, submission in session.execute(query):
+    found: list[Query] = []
+    for finding, code, name, title, submission, campaign in session.execute(query):
         said = sentences_of(premises.finding_texts, finding)
         proposed = proposed_value(finding)
-        lines.append(
-            (
-                str(finding.id),
-                f"{party.code} {party.name}",
-                f"{title} ({submission})",
-                said.place,
-                said.field,
-                said.problem,
-                DASH if proposed is None else f"{proposed:.15g}",
-                f"muster confirm {finding.id}",
-            )
+        line = (
+            str(finding.id),
+            f"{code} {name}",
+            f"{title} ({submission})",
+            said.place,
+            said.field,
+            said.problem,
+            DASH if proposed is None else f"{proposed:.15g}",
+            f"muster confirm {finding.id}",
         )
-    return lines
+        found.append(Query(line=line, campaign=campaign, submission=submission))
+    return found
 
 
 def waiting_requests(session: Session, zone: ZoneInfo, campaign_id: int | None = None) -> list[Line]:
     """Return the requests that wait for staff: who asks for what, and why."""
-    lines: list[Line] = []
-    for request in open_requests(session, campaign_id):
-        party = session.get_one(PartyRow, request.party_id)
-        lines.append(
-            (
-                str(request.id),
-                local(request.asked_at, zone),
-                session.get_one(CampaignRow, request.campaign_id).key,
-                f"{party.code} {party.name}",
-                wish_of(session, request, zone),
-                one_line(request.reason),
-                f"muster grant {request.id} or refuse {request.id}",
-            )
+    query = (
+        select(RequestRow, CampaignRow.key, PartyRow.code, PartyRow.name, DeliverableRow.title, ObligationRow.due_at)
+        .join(CampaignRow, CampaignRow.id == RequestRow.campaign_id)
+        .join(PartyRow, PartyRow.id == RequestRow.party_id)
+        .outerjoin(ObligationRow, ObligationRow.id == RequestRow.obligation_id)
+        .outerjoin(DeliverableRow, DeliverableRow.id == ObligationRow.deliverable_id)
+        .where(RequestRow.decision_id.is_(None))
+        .order_by(RequestRow.asked_at, RequestRow.id)
+    )
+    if campaign_id is not None:
+        query = query.where(RequestRow.campaign_id == campaign_id)
+    return [
+        (
+            str(request.id),
+            local(request.asked_at, zone),
+            key,
+            f"{code} {name}",
+            _later(request, title, due, zone) if request.kind == EXTENSION else _reached(request),
+            one_line(request.reason),
+            f"muster grant {request.id} or refuse {request.id}",
         )
-    return lines
+        for request, key, code, name, title, due in session.execute(query)
+    ]
 
 
 def wish_of(session: Session, request: RequestRow, zone: ZoneInfo) -> str:
     """Return what a unit asks for, in words."""
-    wish = request.wish
     if request.kind != EXTENSION:
-        role = wording.ROLE.get(wish["role"], wish["role"])
-        return one_line(f"{role} → {wish['name']} {wish['address']} {wish['phone']}".rstrip())
+        return _reached(request)
     obligation = session.get_one(ObligationRow, request.obligation_id)
     title = session.get_one(DeliverableRow, obligation.deliverable_id).title
-    return f"{title}：{wording.due_text(obligation.due_at, zone)} → {wish['until']}"
+    return _later(request, title, obligation.due_at, zone)
+
+
+def _later(request: RequestRow, title: str, due: datetime | None, zone: ZoneInfo) -> str:
+    return f"{title}：{wording.due_text(due, zone)} → {request.wish['until']}"
+
+
+def _reached(request: RequestRow) -> str:
+    wish = request.wish
+    role = wording.ROLE.get(wish["role"], wish["role"])
+    return one_line(f"{role} → {wish['name']} {wish['address']} {wish['phone']}".rstrip())
