@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger.facts import party_names
@@ -134,9 +134,10 @@ def letters_of_run(session: Session, house: Premises, campaign: str, run: str) -
     """Return the mails that a flow run planned or tried to send, by notice, the first of each by name."""
     row, _ = open_book(session, campaign)
     tried = select(AttemptRow.message_id).where(AttemptRow.flow_run_id == run)
+    mine = select(MessageRow.id).where(MessageRow.flow_run_id == run).union(tried)
     query = (
         select(MessageRow.id, MessageRow.party_id, MessageRow.notice, MessageRow.state)
-        .where(MessageRow.campaign_id == row.id, or_(MessageRow.flow_run_id == run, MessageRow.id.in_(tried)))
+        .where(MessageRow.campaign_id == row.id, MessageRow.id.in_(mine))
         .order_by(MessageRow.id)
     )
     found: dict[str, list[tuple[int, int, str]]] = {}

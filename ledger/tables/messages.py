@@ -29,6 +29,7 @@ WAITS = "state IN ('planned', 'deferred')"
 IS_CLAIMED = "state = 'claimed'"
 ASTRAY = "state IN ('refused', 'bounced', 'ambiguous')"
 CAUSED = "caused_by IS NOT NULL"
+BY_A_RUN = "flow_run_id IS NOT NULL"
 CHASES = "mail_class = 'chase'"
 GONE = (MessageState.SUPERSEDED, MessageState.EXPIRED)
 UNTOLD = (MessageState.REFUSED, MessageState.BOUNCED, *GONE)
@@ -73,6 +74,8 @@ class MessageRow(Written, Base):
         Index("ix_messages_astray", "campaign_id", "state", sqlite_where=text(ASTRAY), postgresql_where=text(ASTRAY)),
         Index("ix_messages_caused_by", "caused_by", sqlite_where=text(CAUSED), postgresql_where=text(CAUSED)),
         Index("ix_messages_chased", "address", "sent_as_of", sqlite_where=text(CHASES), postgresql_where=text(CHASES)),
+        # What a run wrote and tried, for its page; what `muster serve` sends bears no run.
+        Index("ix_messages_run", "flow_run_id", sqlite_where=text(BY_A_RUN), postgresql_where=text(BY_A_RUN)),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -139,6 +142,9 @@ class AttemptRow(Written, Base):
     """One change of a message's state; append-only. ``batch`` is the group that one audit entry vouches for."""
 
     __tablename__ = "attempts"
+    __table_args__ = (
+        Index("ix_attempts_run", "flow_run_id", sqlite_where=text(BY_A_RUN), postgresql_where=text(BY_A_RUN)),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     message_id: Mapped[int] = mapped_column(index=True)
