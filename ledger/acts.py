@@ -13,6 +13,8 @@ class Act:
         as_of: the moment for which the decision was made, UTC.
         wall: the moment at which it was made, UTC.
         flow_run_id: the Prefect flow run, if one wrote it.
+        asked: where staff asked for it some time before, the wall's moment at which they did. What a colleague has
+            decided since about the same thing refuses it.
 
     """
 
@@ -20,6 +22,7 @@ class Act:
     as_of: datetime
     wall: datetime
     flow_run_id: str | None = None
+    asked: datetime | None = None
 
     def __post_init__(self) -> None:
         """Bring both instants to UTC; refuse naive ones, which would be read in whatever zone the machine has."""

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from ledger import audit
 from ledger.acts import Act
-from ledger.errors import AlreadyRecorded, BehindTheCampaign, UnknownCampaign, UnknownParty
+from ledger.errors import AlreadyRecorded, BehindTheCampaign, DecidedMeanwhile, UnknownCampaign, UnknownParty
 from ledger.tables import (
     AuditRow,
     CampaignRow,
@@ -26,6 +26,7 @@ from ledger.tables import (
 
 OVERLAP = timedelta(hours=1)
 SOFT_BOUNCE = "contact.soft_bounce"
+STAFF = "staff:"  # whose decisions these are
 CORRESPONDENT = "correspondent"  # the role of somebody who was answered, and is no contact of a unit
 
 
@@ -285,6 +286,30 @@ class Change(NamedTuple):
     obligation_id: int | None = None
 
 
+def _refuse_overtaken(
+    session: Session, act: Act, campaign_id: int, kind: str, party_id: int | None, about: set[int | None]
+) -> None:
+    """Let none of two who decide about one thing without knowing of each other decide last by being slower."""
+    if act.asked is None:
+        return
+    query = select(DecisionRow).where(
+        DecisionRow.campaign_id == campaign_id,
+        DecisionRow.recorded_at > act.asked,
+        DecisionRow.actor != act.actor,
+        DecisionRow.actor.startswith(STAFF),
+    )
+    for other in session.scalars(query.order_by(DecisionRow.id)):
+        changed = session.scalars(select(ChangeRow.obligation_id).where(ChangeRow.decision_id == other.id))
+        theirs = {other.obligation_id, *changed} - {None}
+        if about & theirs if about or theirs else (kind, party_id) == (other.kind, other.party_id):
+            by = other.actor.removeprefix(STAFF)
+            raise DecidedMeanwhile(
+                f"{by} decided about the same thing meanwhile (decision {other.id}); nothing was changed",
+                by=by,
+                number=str(other.id),
+            )
+
+
 def record_decision(  # noqa: PLR0913  a decision has that many sides
     session: Session,
     act: Act,
@@ -299,7 +324,14 @@ def record_decision(  # noqa: PLR0913  a decision has that many sides
     reverses: int | None = None,
     changes: Sequence[Change] = (),
 ) -> DecisionRow:
-    """Record a decision with what it changes, and its audit entry, which vouches for both."""
+    """Record a decision with what it changes, and its audit entry, which vouches for both.
+
+    Raises:
+        DecidedMeanwhile: a colleague decided about the same thing after this was asked for.
+
+    """
+    about = {obligation_id, *(change.obligation_id for change in changes)} - {None}
+    _refuse_overtaken(session, act, campaign_id, kind, party_id, about)
     row = DecisionRow(
         campaign_id=campaign_id,
         party_id=party_id,

@@ -13,6 +13,7 @@ LedgerError
 ├── UnknownRequest
 ├── UnknownPaper
 ├── UnknownDecision
+├── DecidedMeanwhile
 ├── UnknownStaff
 └── BrokenChain
 """
@@ -36,6 +37,20 @@ class AlreadyRecorded(LedgerError):  # noqa: N818
 
 class BehindTheCampaign(LedgerError):  # noqa: N818
     """A real sending was asked for a moment that the campaign has passed."""
+
+
+class DecidedMeanwhile(LedgerError):  # noqa: N818
+    """A colleague decided about the same thing after this was asked for, and before it could be done.
+
+    Attributes:
+        particulars: who decided, and by which decision.
+
+    """
+
+    def __init__(self, said: str, **particulars: str) -> None:
+        """Keep the sentence, and what others need for theirs."""
+        super().__init__(said)
+        self.particulars = particulars
 
 
 class BrokenChain(LedgerError):  # noqa: N818

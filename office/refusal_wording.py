@@ -50,6 +50,7 @@ REFUSED = {
     "UnknownMessage": "没有办理：没有第{mail}号邮件，请核对编号。",
     "UnknownRequest": "没有办理：没有第{request}号申请，请核对编号。",
     "UnknownDecision": "没有办理：没有第{decision}号决定，请核对编号。",
+    "DecidedMeanwhile": "没有办理：提交以后，{by}已就同一事项作了决定（第{number}号），请看过现在的情况再办。",
     "decided": "没有办理：第{request}号申请已经处理过了。",
     "no_original": "没有办理：这项材料不要求报送纸质件，不必登记。",
     "NotPlacedError": "没有办理：{unit}的{deliverable}现在不能登记零报告，可能已经报过，或者这项材料不接受零报告。",

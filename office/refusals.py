@@ -53,7 +53,7 @@ def in_chinese(error: Exception, given: Mapping[str, str]) -> str:
     elif isinstance(error, Mistaken):
         code, particulars = error.code, error.particulars
     else:
-        code, particulars = type(error).__name__, {}
+        code, particulars = type(error).__name__, getattr(error, "particulars", {})
     sentence = REFUSED.get(code)
     if sentence is None:
         return OTHERWISE.format(said=" ".join(str(error).split()))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from prefect import task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -95,7 +96,15 @@ class Outcome:
 @task(name="act", task_run_name=wording.TASK["act"], cache_policy=NO_CACHE, persist_result=False)
 async def carry_out(verb: Verb, campaign: str, requested_by: str, given: Mapping[str, object]) -> Outcome:
     """Carry out a verb in the name of a member of staff; whatever refuses it rolls everything back."""
-    return await asyncio.to_thread(_carry_out, verb, campaign, act_of(f"staff:{requested_by}", now()), given)
+    act = replace(act_of(f"staff:{requested_by}", now()), asked=_asked())
+    return await asyncio.to_thread(_carry_out, verb, campaign, act, given)
+
+
+def _asked() -> datetime | None:
+    """Return when the form was sent; of a run that somebody retries nothing is known, it is as if sent now."""
+    context = FlowRunContext.get()
+    run = context.flow_run if context is not None else None
+    return run.created if run is not None and flow_run.run_count < 2 else None  # noqa: PLR2004
 
 
 def _carry_out(verb: Verb, campaign: str, act: Act, given: Mapping[str, object]) -> Outcome:
@@ -105,6 +114,7 @@ def _carry_out(verb: Verb, campaign: str, act: Act, given: Mapping[str, object])
         with house.ledger.writing() as session:
             row = campaign_meant(session, campaign)
             key, title, before = row.key, row.title, mark(session)
+            act = replace(act, wall=datetime.now(UTC))  # others may have been writing until now
             if _was_done(session, act):
                 return Outcome(campaign=key, title=title, drains=(key,), done=Done(said=AGAIN))
             done = verb(Desk(session, house, act, row), given)

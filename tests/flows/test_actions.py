@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import func, select
 
 from definition.loading import LoadedCampaign
+from ledger.acts import Act
 from ledger.requests import open_requests
 from ledger.senders import holds_in_force
 from ledger.tables import (
@@ -26,6 +27,7 @@ from ledger.tables import (
     SubmissionRow,
 )
 from office.approvals import waiting_lists
+from office.extending import extend
 from office.requests import ask_extension
 from office.units import find_obligation, find_unit
 from rehearsal.clerk import Manner
@@ -451,3 +453,23 @@ def test_a_run_that_is_tried_again_does_nothing_twice(
     assert len(staff.mails("announcement")) == 3
     other = replace(run, flow_run_id="another-run")
     assert actions._carry_out(verb, "", other, WHO).done.said == "已发"
+
+
+def test_what_a_colleague_decides_after_the_form_was_sent_refuses_it(
+    staff: Staff, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks import actions  # noqa: PLC0415
+
+    def meanwhile() -> Any:
+        monkeypatch.setattr(actions, "premises", lambda: desk.house)
+        with desk.house.ledger.writing() as session:
+            by = Act.now("staff:王芳", NOW)
+            extend(session, desk.house, by, KEY, "scheme", to=[UNIT], until=date(2020, 6, 9), grounds="来函")
+        return desk.house
+
+    monkeypatch.setattr(actions, "premises", meanwhile)
+    state = staff.run("extend", unit=UNIT, deliverable="scheme", until="2020-06-12")
+    assert state.is_failed()
+    assert "王芳已就同一事项作了决定" in state.message
+    assert staff.due_of(UNIT, "scheme") == local(6, 10, 0)
+    staff.does("extend", unit=UNIT, deliverable="scheme", until="2020-06-12")  # having looked
