@@ -37,7 +37,7 @@ from rules.delivery import Unsent, choose_contact
 from rules.foresight import Coming, Unwritten, coming, unwritten
 from rules.notices import said_index
 from rules.obligations import Obligation, is_on_time, is_owed, standing
-from rules.timetable import Audience
+from rules.timetable import Audience, Reader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +188,8 @@ def _mail(s: Subject, mail: Told) -> str:
     what = rung_text(mail.rung, mail.notice)
     if mail.party_id != s.ob.party_id:
         what += f"（致{s.session.get_one(PartyRow, mail.party_id).name}）"
+    if mail.notice == "reminder" and mail.rung.endswith(f":{Reader.RESPONSIBLE}"):
+        what += wording.ONE_MAILBOX
     old = f"（按当时的截止时间{s.due(mail.due)}）" if mail.due is not None and mail.due != s.ob.due else ""
     head = f"{s.at(mail.sent_at or mail.planned_at)}　{what}{old}　邮件{mail.message_id}"
     if mail.gone and mail.state not in ("superseded", "expired"):

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -19,6 +19,7 @@ from office.approvals import ask_for_consent
 from office.horizon import extend_horizon
 from office.ladder import rungs_due, send_rungs
 from office.milestones import note_complete, note_overdue
+from office.one_mailbox import merge_reminders
 from office.premises import Premises
 from office.rulebook import Rulebook, book_at, open_book
 from rules.notices import (
@@ -138,7 +139,12 @@ def _plan_reminders(session: Session, premises: Premises, act: Act, row: Campaig
             reader=reader,
         )
         found = found.with_more(_counted(REMINDER_OF[reader], done))
-    return found
+    above = REMINDER_OF[Reader.RESPONSIBLE]
+    if not found.planned.get(above):
+        return found
+    spared = merge_reminders(session, act, row.id, f"remind:{today}")
+    left = {notice: n - (spared if notice == above else 0) for notice, n in found.planned.items()}
+    return replace(found, planned={notice: n for notice, n in left.items() if n})
 
 
 def _counted(notice: str, done: PlannedSet) -> Planned:

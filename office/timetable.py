@@ -14,13 +14,14 @@ from ledger.facts import load_obligations, mails_by_occasion, party_names
 from ledger.tables import CampaignRow
 from office import wording
 from office.launching import load
+from office.one_mailbox import of_one_mailbox
 from office.planning import decide
 from office.premises import Premises
 from office.rulebook import Rulebook, owed_by_unit, rulebook_of
 from rules.deadlines import stated
-from rules.notices import Plan
+from rules.notices import REMINDER_OF, Plan
 from rules.obligations import is_owed
-from rules.timetable import Step, StepKind, latest_moment
+from rules.timetable import Reader, Step, StepKind, latest_moment
 
 
 def find_rulebook(session: Session, premises: Premises, campaign: str) -> tuple[CampaignRow | None, Rulebook]:
@@ -140,6 +141,9 @@ class Outlook:
     skips: dict[StepKind, Mapping[str, int]] = field(default_factory=dict)
 
 
+IN_ONE = " (in one mail with the liaison's: same address)"
+
+
 def outlook(premises: Premises, campaign: str, as_of: datetime, *, replay: bool) -> Outlook:
     """Return who would be written to at ``as_of`` by each step, and who not and why; nothing is written.
 
@@ -156,13 +160,18 @@ def outlook(premises: Premises, campaign: str, as_of: datetime, *, replay: bool)
         act = Act.now("staff:plan", as_of)
         for kind in (StepKind.LAUNCH, StepKind.REMIND, StepKind.ESCALATE):
             plan: Plan = decide(session, row, book, kind, act, replay=replay)
+            above = {n.party_id for n in plan.notices if n.notice == REMINDER_OF[Reader.RESPONSIBLE]}
+            shared = of_one_mailbox(session, above) if above else frozenset()
+            told = {n.party_id for n in plan.notices if n.notice == REMINDER_OF[Reader.LIAISON]} & shared
             for notice in (*plan.notices, *plan.to_approve):
                 rungs = ", ".join(sorted({item.rung for item in notice.items}))
                 found.mails.append(
                     (
                         kind,
                         f"{names[notice.party_id].code} {names[notice.party_id].name}",
-                        notice.notice + (" (when approved)" if notice in plan.to_approve else ""),
+                        notice.notice
+                        + (" (when approved)" if notice in plan.to_approve else "")
+                        + (IN_ONE if notice.party_id in told and notice.notice != REMINDER_OF[Reader.LIAISON] else ""),
                         f"{len(notice.items)} items: {rungs}",
                     )
                 )

@@ -277,7 +277,9 @@ AGE = {
 AGED = {"fresh": "{days}个工作日", "aged": "◆{days}个工作日", "old": "◆◆{days}个工作日"}
 ANSWERED = "对方邮件服务器的答复：“{said}”"
 # Why a mail did not leave, by how the record of it begins; what is not known is quoted.
+ONE_MAILBOX = "（与联络员同一邮箱，合为一封）"
 ENDED = {
+    "said in another mail to the same mailbox": "与联络员的提醒同一邮箱，合为一封",
     "the due instant was moved": "截止时间已变更",
     "a decision has overtaken it": "已有新的处理决定",
     "the judgement was taken back": "审核结论已撤回",

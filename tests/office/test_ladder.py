@@ -27,6 +27,7 @@ from office.outbox import claim_shard
 from office.pausing import pause, resume
 from office.refusals import NotPossible
 from office.requests import ask_extension, refuse
+from office.timetable import outlook
 from office.unit_own import NotYoursError
 from office.wording import STANDING
 from rules.timetable import StepKind
@@ -300,22 +301,50 @@ def test_a_bulletin_of_which_nothing_is_left_goes_to_nobody(cast: LoadedCampaign
 def test_the_daily_cap_puts_a_rung_off_and_loses_none(cast: LoadedCampaign, tmp_path: Path) -> None:
     responsible = Reminders(after=(2,), responsible=ToResponsible.model_validate({"from": "after:2"}))
     loaded = with_ladder(cast, *SHIPPED[:1], *SHIPPED[2:], reminders=responsible)
+    sending = loaded.campaign.sending.model_copy(update={"daily_cap": 1})
+    loaded = replace(loaded, campaign=loaded.campaign.model_copy(update={"sending": sending}))
     for desk in opened(loaded, tmp_path):
         at = local(6, 2)
-        assert desk.plan(StepKind.REMIND, at) == {"reminder": 3, "reminder_responsible": 3}
+        assert desk.plan(StepKind.REMIND, at) == {"reminder": 3, "reminder_responsible": 1}
         assert desk.plan(StepKind.ESCALATE, at) == {"escalation": 3}
-        # BH025 and BH036 have one address each: three mails, and two a day; the escalation goes first.
-        assert desk.send(at).unsent_by_reason() == {"cap_reached": 2}
+        # BH025 and BH036 have one address each: two mails, and one a day; the escalation goes first.
+        assert desk.send(at).unsent_by_reason() == {"cap_reached": 3}
         with desk.house.ledger.reading() as session:
             left = session.scalars(select(MessageRow.notice).where(MessageRow.state == "planned")).all()
-            assert left == ["reminder", "reminder"]
+            assert sorted(left) == ["reminder", "reminder", "reminder_responsible"]
+        assert dict(desk.send(local(6, 3)).outcomes) == {"sent": 3}
+        with desk.house.ledger.reading() as session:
             to = select(MessageRow.address).where(MessageRow.party_id == desk.party("BH001"))
             said = {
                 n: session.scalars(to.where(MessageRow.notice == n)).one() for n in ("reminder", "reminder_responsible")
             }
             assert said == {"reminder": "duty@bureau.example", "reminder_responsible": "lead@bureau.example"}
-        assert dict(desk.send(local(6, 3)).outcomes) == {"sent": 2}
         assert desk.plan(StepKind.REMIND, local(6, 3)) == {}
+
+
+def test_a_liaison_who_is_the_responsible_person_too_gets_one_reminder_for_both(
+    cast: LoadedCampaign, tmp_path: Path
+) -> None:
+    both = Reminders(after=(2,), responsible=ToResponsible.model_validate({"from": "after:2"}))
+    for desk in opened(with_ladder(cast, *SHIPPED, reminders=both), tmp_path):
+        at, code = local(6, 2), "BH025"  # it has one address
+        foreseen = outlook(desk.house, KEY, at, replay=False).mails
+        marked = [to.split()[0] for _, to, notice, _ in foreseen if "same address" in notice]
+        assert sorted(marked) == ["BH025", "BH036"]
+        assert desk.plan(StepKind.REMIND, at) == {"reminder": 3, "reminder_responsible": 1}
+        assert dict(desk.send(at).outcomes) == {"sent": 4}
+        with desk.house.ledger.reading() as session:
+            query = select(MessageRow.notice, ItemRow.rung).join(ItemRow, ItemRow.message_id == MessageRow.id)
+            query = query.where(MessageRow.party_id == desk.party(code), MessageRow.occasion == "remind:2020-06-02")
+            told = session.execute(query.where(MessageRow.state == "sent", ~ItemRow.gone)).all()
+            assert {(n, rung) for n, rung in told} == {("reminder", "after:2"), ("reminder", "after:2:responsible")}
+            parts = explain(session, desk.house, at, code, "附件2")
+        lines = [line for part in parts for line in part.lines if "合为一封" in line]
+        assert len(lines) == 1
+        assert "已发出" in lines[0]
+        assert text_of(desk, code, "reminder").count("附件2") == text_of(desk, "BH001", "reminder").count("附件2") > 0
+        for later in (at, local(6, 3)):  # both rungs are on record: neither is said again
+            assert desk.plan(StepKind.REMIND, later) == {}
 
 
 def test_a_reminder_says_how_each_thing_stands_and_only_to_whom_it_applies(desk: Desk) -> None:
