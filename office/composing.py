@@ -30,6 +30,7 @@ from office.letters import (
     WaitingList,
 )
 from office.links import has_page, portal_link
+from office.orders import orders_given
 from office.premises import Premises
 from office.rulebook import rulebook_of
 from office.skeletons import Composed, Kept
@@ -246,6 +247,7 @@ class Composer:
         rows = []
         silent = {self._obligations_of(i).party_id for i in live}
         contacts = contacts_by_party(self._session, silent)
+        ordered = orders_given(self._session, self._row.id)
         reached = last_reached(self._session, silent, self._book.zone)
         for ob in sorted((self._obligations_of(i) for i in live), key=lambda o: (o.party_id, o.id)):
             unit = self._parties[ob.party_id]
@@ -260,6 +262,7 @@ class Composer:
                     overdue_text=wording.overdue_text(ob.due, self._act.as_of, self._book.zone),
                     contact_text=contact_text(contacts[unit.id]),
                     reached_text=reached.get(unit.id, ""),
+                    order_text=ordered.get(ob.id, ""),
                 )
             )
         return tuple(rows)

@@ -98,6 +98,7 @@ class DigestRow:
     overdue_text: str
     contact_text: str
     reached_text: str = ""  # when it was last written to or telephoned with
+    order_text: str = ""  # the supervision order it was given for this: number and colour
 
 
 @dataclass(frozen=True, kw_only=True)

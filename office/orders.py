@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from documents.supervision import OwedLine, SupervisionOrder, write_order
 from ledger.acts import Act
 from ledger.facts import Party, load_obligations, party_names
-from ledger.tables import CampaignRow
+from ledger.papers import papers_of
+from ledger.tables import CampaignRow, PaperKind, PaperState
 from office import wording
 from office.rulebook import Rulebook
 from office.told import Told, mails_about, rung_text
@@ -51,6 +52,16 @@ def orders_due(
         if grade is not None:
             by_party.setdefault(ob.party_id, []).append((ob, grade))
     return [_order(parties, party, graded, told) for party, graded in by_party.items()]
+
+
+def orders_given(session: Session, campaign_id: int) -> dict[int, str]:
+    """Return the last order given for each obligation, as a mail names it: number and colour."""
+    given = papers_of(session, campaign_id, kind=PaperKind.ORDER, state=PaperState.APPROVED)
+    return {
+        owed[0]: wording.ORDER_GIVEN.format(number=paper.number_text, colour=GRADE[paper.grade])
+        for paper in given
+        for owed in paper.facts["owed"]
+    }
 
 
 def _order(

@@ -74,6 +74,7 @@ def sample_context(book: Rulebook, notice: str, reply_address: str, at: datetime
                 overdue_text="已逾期4天",
                 contact_text="022-00000000，duty@unit.example",
                 reached_text="6月2日 09:00（邮件）",
+                order_text="督办〔2020〕第1号（黄色）",
             ),
         ),
         tally=(tally_row("合计", TOTALS),),

@@ -278,6 +278,7 @@ AGED = {"fresh": "{days}个工作日", "aged": "◆{days}个工作日", "old": "
 ANSWERED = "对方邮件服务器的答复：“{said}”"
 # Why a mail did not leave, by how the record of it begins; what is not known is quoted.
 ONE_MAILBOX = "（与联络员同一邮箱，合为一封）"
+ORDER_GIVEN = "{number}（{colour}色）"
 ENDED = {
     "said in another mail to the same mailbox": "与联络员的提醒同一邮箱，合为一封",
     "the due instant was moved": "截止时间已变更",

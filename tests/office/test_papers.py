@@ -17,6 +17,8 @@ from ledger.acts import Act
 from ledger.errors import UnknownPaper
 from ledger.papers import find_paper, papers_of
 from ledger.tables import DecisionRow, MessageRow, PaperRow, PaperState
+from mail.parsing import parse_mail
+from office.mailbook import Bytes, bytes_of
 from office.papers import Approved, Drafted, approve_paper, draft_circulation, draft_orders, drop_paper, list_papers
 from office.pausing import close
 from office.refusals import NotPossible
@@ -226,3 +228,19 @@ def test_an_approved_order_that_never_left_says_so_and_can_be_drafted_again(desk
 def test_whose_mail_waits_in_the_queue_is_named_with_the_drafts(desk: Desk) -> None:
     desk.receive(local(5, 30), "BH001", "活动计划表.xlsx", b"PK damaged")
     assert orders(desk, local(6, 2, 10)).wrote == ("BH001 (in-1)",)
+
+
+def test_the_superiors_digest_names_the_order_that_a_unit_was_given_by_number_and_colour(desk: Desk) -> None:
+    desk.plan(StepKind.ESCALATE, local(6, 2))
+    orders(desk, local(6, 2, 10))
+    number = approve(desk, paper_of(desk, UNIT).id, local(6, 2, 11)).number
+    desk.plan(StepKind.ESCALATE, local(6, 4))
+    desk.send(local(6, 4))
+    with desk.house.ledger.reading() as session:
+        query = select(MessageRow.id).where(MessageRow.notice == "escalation_digest", MessageRow.state == "sent")
+        found = bytes_of(session, desk.house, session.scalars(query).first() or 0)
+    assert isinstance(found, Bytes)
+    lines = parse_mail(b"".join(found.chunks)).text.splitlines()
+    ordered = [line for line in lines if "督办单" in line]
+    assert len(ordered) == 2  # both things that the unit owes; the other units were given none
+    assert all(f"已发督办单 {number}（黄色）" in line for line in ordered)
