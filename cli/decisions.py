@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from office.destination import IncomingFile
+    from office.foretelling import Foretold
 
 To = Annotated[tuple[str, ...], Parameter(name=("--to", "--category"), consume_multiple=True, negative="")]
 EVERYBODY = ("all",)
@@ -211,7 +212,7 @@ def reopen_campaign(campaign: str, *, grounds: str, until: str | None = None) ->
     say(f"decision {made.id}: {campaign} is open again until {closes}")
 
 
-def correct(
+def correct(  # noqa: PLR0913  each is an option of the command
     deliverable: str | None = None,
     *,
     grounds: str,
@@ -221,8 +222,11 @@ def correct(
     file: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
     occurrence: str | None = None,
     campaign: str | None = None,
+    yes: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Correct the circular (更正): another deadline, another attachment, or both; each unit gets one mail about it.
+
+    Where that judges anew what was handed in, the rates before and after are shown first, and it is asked for.
 
     Args:
         deliverable: the key, title or label of what gets another deadline.
@@ -233,10 +237,12 @@ def correct(
         file: attachments; each takes the place of the one of its name, or is added.
         occurrence: of a series, which one, such as 2023-07-07.
         campaign: the campaign's key; the one launched last unless given.
+        yes: do not ask, whatever it does to the rates.
 
     """
     from office.correcting import Correction  # noqa: PLC0415
     from office.correcting import correct as decide  # noqa: PLC0415
+    from office.foretelling import foretell  # noqa: PLC0415
 
     correction = Correction(
         said=text,
@@ -248,9 +254,27 @@ def correct(
     house = premises()
     with house.ledger.writing() as session:
         key = _named(session, campaign)
+        foretold = foretell(session, house, act(), key, correction, to=to, grounds=grounds)
+    if foretold.rewrites:
+        _agreed(foretold, yes=yes)
+    with house.ledger.writing() as session:
         made = decide(session, house, act(), key, correction, to=to, grounds=grounds)
         leaves = when_answer_leaves(session, house, key)
     say(f"decision {made.id}: the circular is corrected; the units are told: {leaves}")
+
+
+def _agreed(foretold: "Foretold", *, yes: bool) -> None:
+    """Show what a correction does to what was handed in, and ask for it."""
+    from office.wording import rate_text  # noqa: PLC0415
+
+    rows = [
+        (name, str(t.late), str(t.on_time), rate_text(t.report_rate), rate_text(t.on_time_rate))
+        for name, t in (("now", foretold.before), ("corrected", foretold.after))
+    ]
+    table(("", "late", "on time", "报送率", "及时率"), rows, title="what was handed in is judged by the new deadline")
+    say(f"units that become late: {foretold.become_late}; that become on time: {foretold.become_on_time}")
+    if not yes and showing.asked("type yes to correct the circular so: ") != "yes":
+        raise Refused("not confirmed, so nothing was corrected; type yes, or give --yes")
 
 
 def announce(

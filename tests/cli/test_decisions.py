@@ -7,7 +7,7 @@ import pytest
 from cli.desk import act as act_now
 from ledger.acts import Act
 from tests.cli.conftest import Door
-from tests.office.test_office import local
+from tests.office.test_office import Desk, local
 
 KEY = "safety-month-2020"
 
@@ -44,6 +44,25 @@ def test_staff_decide_list_and_take_back(door: Door) -> None:
     assert (code, "overtaken by decision 8; take that back first" in complained) == (1, True)
     code, _, complained = door("undo", "77", "--grounds", "误办")
     assert (code, "`muster decisions` lists them" in complained) == (1, True)
+
+
+def test_a_correction_that_judges_anew_what_was_handed_in_shows_the_rates_and_asks(
+    door: Door, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.receive(local(6, 2), "BH001", "表.xlsx", desk.form_of("BH001", "plan"))  # due on Sunday 05-31: late
+    now = act_now()
+    monkeypatch.setattr("cli.decisions.act", lambda: Act(actor=now.actor, as_of=local(6, 3), wall=now.wall))
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    words = ("correct", "附件2", "--due", "2020-06-08", "--grounds", "处务会")
+    code, said, complained = door(*words, width=200)
+    assert (code, "give --yes" in complained) == (1, True)
+    assert "units that become late: 0; that become on time: 1" in said
+    assert "及时率" in said
+    assert "corrected" not in door("decisions", KEY, width=200)[1]  # nothing was done
+    code, said, _ = door(*words, "--yes", width=200)
+    assert (code, "decision 1: the circular is corrected" in said) == (0, True)
+    assert "become on time" in said
+    assert "become" not in door(*words[:2], "--due", "2020-06-09", "--grounds", "处务会")[1]  # judges nothing anew
 
 
 def test_an_announcement_is_shown_before_it_is_made(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
