@@ -79,6 +79,8 @@ def plan(campaign: str, *, as_of: str | None = None) -> None:
     )
     skips = [(kind, reason, str(count)) for kind, reasons in found.skips.items() for reason, count in reasons.items()]
     table(("step", "not written to, because", "obligations"), skips)
+    for line in found.beyond:
+        say(line)
 
 
 def board(campaign: str) -> None:

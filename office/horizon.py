@@ -94,6 +94,26 @@ def _counted(session: Session, row: CampaignRow, series: Mapping[int, str]) -> d
     return {(series[id_], occurrence): count for id_, occurrence, count in session.execute(query)}
 
 
+def beyond(session: Session, row: CampaignRow, book: Rulebook, act: Act) -> list[str]:
+    """Say of each series what comes over the horizon by the act's moment and is not on record: nothing tells of it."""
+    recurring = {d.key for d in book.campaign.deliverables if d.recurrence is not None}
+    if not recurring or row.state == CampaignState.CLOSED:
+        return []
+    series = {id_: key for key, id_ in deliverable_ids(session, row.id).items() if key in recurring}
+    there = set(_counted(session, row, series))
+    missing = _within(book, recurring, act) - there
+    said = []
+    for key in sorted({key for key, _ in missing}):
+        first, *more = sorted(at for of, at in missing if of == key)
+        last = max((at for of, at in there if of == key), default="none")
+        others = f" and {len(more)} more after it" if more else ""
+        said.append(
+            f"{book.campaign.deliverable(key).title}: occurrences are on record up to {last}, as they are made "
+            f"{book.campaign.horizon_days} days ahead; {first}{others} would be made by then, and nothing here is of it"
+        )
+    return said
+
+
 def _came_back(session: Session, campaign_id: int) -> dict[int, datetime]:
     """Return the units that left and came back, each with when it did last."""
     query = (

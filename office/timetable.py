@@ -13,6 +13,7 @@ from ledger.errors import UnknownCampaign
 from ledger.facts import load_obligations, mails_by_occasion, party_names
 from ledger.tables import CampaignRow
 from office import wording
+from office.horizon import beyond
 from office.launching import load
 from office.one_mailbox import of_one_mailbox
 from office.planning import decide
@@ -139,6 +140,7 @@ class Outlook:
 
     mails: list[tuple[StepKind, str, str, str]] = field(default_factory=list)
     skips: dict[StepKind, Mapping[str, int]] = field(default_factory=dict)
+    beyond: list[str] = field(default_factory=list)  # what lies over the horizon, and so in none of the rows
 
 
 IN_ONE = " (in one mail with the liaison's: same address)"
@@ -158,6 +160,7 @@ def outlook(premises: Premises, campaign: str, as_of: datetime, *, replay: bool)
         row = find_campaign(session, campaign)
         book, names = rulebook_of(row), party_names(session, row.id)
         act = Act.now("staff:plan", as_of)
+        found.beyond.extend([] if replay else beyond(session, row, book, act))
         for kind in (StepKind.LAUNCH, StepKind.REMIND, StepKind.ESCALATE):
             plan: Plan = decide(session, row, book, kind, act, replay=replay)
             above = {n.party_id for n in plan.notices if n.notice == REMINDER_OF[Reader.RESPONSIBLE]}

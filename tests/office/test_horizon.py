@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from office.nil import nil_on_behalf
 from office.pausing import close
 from office.planning import plan_step
 from office.premises import Premises
+from office.timetable import outlook
 from office.units import find_unit
 from office.workbooks import NotPlacedError
 from rules.timetable import StepKind
@@ -168,3 +170,23 @@ def test_a_unit_that_comes_back_owes_of_a_series_what_was_still_to_come(
         assert [at for at, whose in weekly if whose == party.id] == ["2023-07-14"]
         assert {"2023-06-30", "2023-07-07", "2023-07-14"} <= {at for at, whose in weekly if whose != party.id}
         assert extend_horizon(session, act(back), KEY) == 0
+
+
+def test_a_plan_beyond_the_horizon_says_up_to_when_occurrences_are_on_record(
+    office: tuple[Premises, LoadedCampaign], tmp_path: Path
+) -> None:
+    premises, loaded = office
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    ledger.migrate()
+    house = replace(premises, ledger=ledger)
+    with ledger.writing() as session:
+        launch_campaign(session, house, act(LAUNCH), loaded)
+    assert outlook(house, KEY, LAUNCH, replay=False).beyond == []
+    later = LAUNCH + timedelta(days=14)
+    weekly = [line for line in outlook(house, KEY, later, replay=False).beyond if "up to 2023-06-09" in line]
+    assert len(weekly) == 1
+    assert "21 days ahead; 2023-06-16 and 1 more after it would be made by then" in weekly[0]
+    with ledger.writing() as session:
+        extend_horizon(session, act(later), KEY)
+    assert outlook(house, KEY, later, replay=False).beyond == []
+    ledger.close()
