@@ -18,6 +18,7 @@ from rules.forms import Finding, Severity
 from rules.obligations import Obligation, SubmissionState, counting_version
 
 PARTS = ("problem", "remedy")
+PAGE = "portal"  # the mailbox on record of what came in through the page, itself or before a colon
 TYPED = "portal:form"  # the mailbox on record of a form typed on the page: whoever typed it has seen no sheet
 SETTLED: Mapping[str, str] = wording.SETTLED
 CELL_OF_OTHER = "（{other_cell}）"  # as the sentences of findings name the cell of another number
@@ -41,7 +42,11 @@ def answer_of(session: Session, premises: Premises, book: Rulebook, intake_id: i
         _line(session, premises, book, submission, known[obligation.id], title)
         for submission, obligation, title in found
     )
-    return Answer(lines=lines, problems=tuple(str(p) for p in intake.problems))
+    return Answer(
+        lines=lines,
+        problems=tuple(str(p) for p in intake.problems),
+        by_page=intake.mailbox.partition(":")[0] == PAGE,
+    )
 
 
 def _handed_in(session: Session, intake_id: int) -> Sequence[tuple[SubmissionRow, ObligationRow, str]]:
@@ -62,7 +67,8 @@ def answer_of_submission(session: Session, premises: Premises, book: Rulebook, s
     obligation = session.get_one(ObligationRow, submission.obligation_id)
     title = session.get_one(DeliverableRow, obligation.deliverable_id).title
     known = _known(session, [obligation])[obligation.id]
-    return Answer(lines=(_line(session, premises, book, submission, known, title),))
+    line = _line(session, premises, book, submission, known, title)
+    return Answer(lines=(line,), by_page=submission.channel == PAGE)
 
 
 def _known(session: Session, rows: Sequence[ObligationRow]) -> dict[int, Obligation]:

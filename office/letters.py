@@ -84,6 +84,12 @@ class Answer:
 
     lines: tuple[AnswerLine, ...] = ()
     problems: tuple[str, ...] = ()
+    by_page: bool = False  # it came in through the unit's page, so that there is no mail that was answered
+
+    @property
+    def again(self) -> str:
+        """How a correction is handed in, as it was done the first time; followed by the reply address."""
+        return "打开报送页面重新报送，或直接回复本邮件" if self.by_page else "再次回复本邮件"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from ledger.acts import Act
 from ledger.tables import DraftRow, FigureRow, FileRow, MessageRow, RequestRow, SubmissionRow
 from office import wording
 from office.board import board, cell_text
+from office.decided import told_of
 from office.enclosures import empty_form
 from office.review import return_to_unit
 from rehearsal.clerk import Manner, fill_form
@@ -49,7 +50,11 @@ async def test_from_the_link_by_a_wrong_cell_to_the_receipt(office: Office, cler
         version = session.scalars(select(SubmissionRow)).one()
         assert (version.channel, version.state, version.entered_by) == ("portal", "accepted", "unit:BH001")
         assert version.received_at == office.now
-        assert session.scalars(select(MessageRow).where(MessageRow.notice == "receipt")).one().state == "planned"
+        mailed = session.scalars(select(MessageRow).where(MessageRow.notice == "receipt")).one()
+        assert mailed.state == "planned"
+        told = told_of(session, office.house, office.book, mailed.occasion).answer
+        assert told is not None
+        assert told.again == "打开报送页面重新报送，或直接回复本邮件"  # there was no mail to reply to again
         figure = session.scalars(select(FigureRow).where(FigureRow.row == "launch_people")).one()
         file = session.get_one(FileRow, figure.file_id)
         assert (figure.number, file.submission_id, figure.cell[0]) == (3, version.id, "E")
