@@ -166,6 +166,9 @@ def _print_view(view: "MailView") -> None:
     if view.items:
         rows = [(i.title, i.unit, i.rung, i.due, "gone" if i.gone else "yes") for i in view.items]
         table(("item", "of", "rung", "due", "stands"), rows)
+    for item in view.items:
+        if item.now:
+            say(f"{item.title} of {item.unit}: written before its deadline was moved; what holds now is {item.now}")
     for number, attempt in enumerate(view.attempts, start=1):
         where = ", ".join(part for part in (attempt.address, attempt.lane and f"lane {attempt.lane}") if part)
         run = f", flow run {attempt.run}" if attempt.run else ""

@@ -155,6 +155,7 @@ class ItemView:
     rung: str
     due: str
     gone: bool
+    now: str = ""  # where the due instant has been moved since: what holds now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +254,7 @@ def _contact(session: Session, message: MessageRow, zone: ZoneInfo) -> str:
 
 def _items(session: Session, message: MessageRow, zone: ZoneInfo) -> list[ItemView]:
     query = (
-        select(ItemRow, ObligationRow.occurrence, DeliverableRow.title, PartyRow)
+        select(ItemRow, ObligationRow.occurrence, DeliverableRow.title, PartyRow, ObligationRow.due_at)
         .join(ObligationRow, ObligationRow.id == ItemRow.obligation_id)
         .join(DeliverableRow, DeliverableRow.id == ObligationRow.deliverable_id)
         .join(PartyRow, PartyRow.id == ObligationRow.party_id)
@@ -267,8 +268,9 @@ def _items(session: Session, message: MessageRow, zone: ZoneInfo) -> list[ItemVi
             rung=item.rung,
             due=wording.due_text(item.due_at, zone),
             gone=item.gone,
+            now=wording.due_text(due, zone) if due is not None and due != item.due_at else "",
         )
-        for item, occurrence, title, owing in session.execute(query)
+        for item, occurrence, title, owing, due in session.execute(query)
     ]
 
 

@@ -3,9 +3,11 @@
 import io
 
 import pytest
+from sqlalchemy import select
 
 from cli.desk import act as act_now
 from ledger.acts import Act
+from ledger.tables import MessageRow
 from tests.cli.conftest import Door
 from tests.office.test_office import Desk, local
 
@@ -63,6 +65,17 @@ def test_a_correction_that_judges_anew_what_was_handed_in_shows_the_rates_and_as
     assert (code, "decision 1: the circular is corrected" in said) == (0, True)
     assert "become on time" in said
     assert "become" not in door(*words[:2], "--due", "2020-06-09", "--grounds", "处务会")[1]  # judges nothing anew
+
+
+def test_a_mail_from_before_an_extension_says_what_holds_now(door: Door, desk: Desk) -> None:
+    with desk.house.ledger.reading() as session:
+        query = select(MessageRow.id).where(MessageRow.notice == "launch", MessageRow.party_id == desk.party("BH001"))
+        number = str(session.scalars(query).one())
+    assert "what holds now" not in door("mail", number, width=200)[1]
+    assert door("extend", "BH001", "附件2", "--until", "2020-06-04", "--grounds", "受灾")[0] == 0
+    said = door("mail", number, width=200)[1]
+    assert said.count("written before its deadline was moved; what holds now is 6月4日（星期四）24时前") == 1
+    assert "活动计划表 of BH001" in said
 
 
 def test_an_announcement_is_shown_before_it_is_made(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
