@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.orm import Session
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -66,11 +64,24 @@ class Ledger:
 
     def migrate(self) -> None:
         """Create or bring up the tables to the newest migration; of several that ask at once, one does it."""
+        if self._is_newest():
+            return
+        from alembic import command  # noqa: PLC0415  loading it takes longer than most commands
+        from alembic.config import Config  # noqa: PLC0415
+
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         with self._writing.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def _is_newest(self) -> bool:
+        """Whether the newest migration, the first number in its file's name, is the one on record."""
+        newest = max(file.name for file in (MIGRATIONS / "versions").glob("v*.py"))[1:5]
+        with self.engine.connect() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return False
+            return list(connection.scalars(text("SELECT version_num FROM alembic_version"))) == [newest]
 
     def close(self) -> None:
         """Close all connections."""

@@ -4,8 +4,6 @@ import atexit
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from prefect.runtime import flow_run
-
 from ledger.acts import Act
 from ledger.engine import Ledger
 from ledger.files import FileStore
@@ -77,6 +75,8 @@ def _mailbox(config: Settings) -> Mailbox:
 
 def act_of(actor: str, as_of: datetime) -> Act:
     """Return the act of the current flow run; the moment of the campaign is the run's, the wall's is now."""
+    from prefect.runtime import flow_run  # noqa: PLC0415  commands that only read the ledger need no Prefect
+
     run_id = flow_run.id
     return Act(actor=actor, as_of=as_of, wall=datetime.now(UTC), flow_run_id=str(run_id) if run_id else None)
 
