@@ -1,4 +1,4 @@
-"""Long lists of numbers, a part at a time: a statement takes 65,535 of them on PostgreSQL, on SQLite fewer."""
+"""Long lists of numbers, a part at a time: PostgreSQL takes 65,535 in a statement, SQLite by how it was built."""
 
 from collections.abc import Iterable, Iterator
 
