@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from settings import HOUSE
 
 Check = Callable[[], Awaitable[bool]]
 LOGS_KEPT = 5
+LOG_LIMIT = 16 * 1024 * 1024  # bytes
 GLANCE_S = 0.1
 CHECK_TIMEOUT_S = 4.0
 LINGER_S = 2.0  # for what a child has left behind
@@ -163,7 +165,27 @@ def _dies_with_us(parent: int) -> Callable[[], None]:
 
 def rotate(log: Path) -> None:
     """Put a log aside as .1, what was .1 as .2, and so on; the oldest goes."""
-    for number in range(LOGS_KEPT - 1, -1, -1):
-        old = log.with_suffix(f".log.{number}") if number else log
+    _make_room(log)
+    if log.exists():
+        log.replace(log.with_suffix(".log.1"))
+
+
+def trim(log: Path) -> None:
+    """Put aside a copy of a log that has grown beyond the limit, and empty it: its writer appends, and goes on there.
+
+    Only what is written in the moment between the end of the copy and the emptying is lost.
+    """
+    with suppress(OSError):  # a full disk, say: the log stays as it is
+        if log.stat().st_size <= LOG_LIMIT:
+            return
+        _make_room(log)
+        with log.open("rb+") as full, log.with_suffix(".log.1").open("wb") as aside:
+            shutil.copyfileobj(full, aside, 1024 * 1024)
+            full.truncate(0)
+
+
+def _make_room(log: Path) -> None:
+    for number in range(LOGS_KEPT - 1, 0, -1):
+        old = log.with_suffix(f".log.{number}")
         if old.exists():
             old.replace(log.with_suffix(f".log.{number + 1}"))

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from deployments.child import Child, Process, rotate
+from deployments.child import Child, Process, rotate, trim
 from deployments.standing import Place, Standing, end_leftovers, home_of, write_note
 
 Say = Callable[[str], None]
@@ -150,6 +150,7 @@ class Kept:
             if (now := time.monotonic()) < next_check:
                 continue
             next_check = now + self._rhythm.check
+            trim(self.log)
             if await self.child.check():
                 failed = 0
                 self._is(Health.WELL)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deployments.child import Child, beats, rotate
+from deployments.child import Child, beats, rotate, trim
 from deployments.standing import MARK, AlreadyUp, Standing, end_leftovers, held_alone, leftovers, read_note
 from deployments.supervisor import DidNotComeUp, Rhythm, Supervisor
 
@@ -292,3 +292,29 @@ def test_logs_are_put_aside_at_each_start_and_five_are_kept(tmp_path: Path) -> N
         "server.log.4": "4",
         "server.log.5": "3",
     }
+
+
+def test_a_log_that_has_grown_too_large_is_put_aside_and_its_writer_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployments.child.LOG_LIMIT", 9)
+    log = tmp_path / "server.log"
+    with log.open("ab", buffering=0) as writer:
+        for number in range(7):
+            writer.write(f"line {number}\n".encode())
+            trim(log)
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {
+        "server.log": "line 6\n",
+        "server.log.1": "line 4\nline 5\n",
+        "server.log.2": "line 2\nline 3\n",
+        "server.log.3": "line 0\nline 1\n",
+    }
+
+
+async def test_logs_are_trimmed_while_the_house_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deployments.child.LOG_LIMIT", 2000)
+    says = "import time\nwhile True: print('word' * 10, flush=True); time.sleep(0.005)"
+    watched = Watched(tmp_path, Child(name="talker", command=(sys.executable, "-c", says)))
+    await watched.until((tmp_path / "logs" / "talker.log.2").exists)
+    assert (tmp_path / "logs" / "talker.log").stat().st_size < (tmp_path / "logs" / "talker.log.2").stat().st_size
+    await watched.stop()
