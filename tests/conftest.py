@@ -59,7 +59,7 @@ def prefect() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[servers.Postgres]:
     """Run a PostgreSQL server for the whole run; call it for the URL of a fresh empty database."""
-    with servers.postgres() as server:
+    with servers.postgres(*servers.UNFLUSHED) as server:
         yield server
 
 

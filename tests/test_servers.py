@@ -19,7 +19,7 @@ def test_postgres_gives_empty_databases_of_their_own(postgres_server: servers.Po
     one, other = create_engine(postgres_server()), create_engine(postgres_server())
     with one.begin() as connection:
         assert str(connection.scalar(text("SELECT version()"))).startswith("PostgreSQL ")
-        assert connection.scalar(text("SHOW fsync")) == "on"
+        assert connection.scalar(text("SHOW fsync")) == "off"
         connection.execute(text("CREATE TABLE here (id integer)"))
     with other.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM pg_tables WHERE tablename = 'here'")) == 0
