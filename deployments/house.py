@@ -18,6 +18,12 @@ from settings import HOUSE, Settings
 
 POOL = "muster"
 BEAT_S = 20.0  # the service touches its file every two seconds
+# A run's page shows what the step says of itself, and of Prefect's own lines only what warns.
+RUN_LOGS = {
+    "PREFECT_LOGGING_LEVEL": "INFO",
+    "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "WARNING",
+    "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "WARNING",
+}
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  we look, and do not listen
 
 
@@ -60,7 +66,7 @@ def children_of(config: Settings, port: int) -> list[Child]:
         "MUSTER_CAMPAIGNS_DIR": str(config.campaigns_dir.resolve()),
         "MUSTER_TEMPLATES_DIR": str(config.templates_dir.resolve()),
     }
-    client = ours | client_environment(home_of(var_dir), port, auth) | {"PREFECT_LOGGING_LEVEL": "INFO"}
+    client = ours | client_environment(home_of(var_dir), port, auth) | RUN_LOGS
     mailbox = [_mailbox(config, ours)] if config.dev_mailbox else []
     return [
         *mailbox,

@@ -15,6 +15,7 @@ from office.mailbook import DASH
 from office.papers import drafts_waiting
 from office.premises import Premises
 from office.queue import ambiguous_by_campaign, waiting_for_a_person
+from office.relay_wording import relay_text
 from office.staff_overview import campaigns
 from office.staff_wording import COLUMNS, QUEUE, VERB
 from office.worklists import open_queries, waiting_requests, waiting_versions
@@ -113,9 +114,10 @@ def _papers(asked: _Asked) -> list[Line]:
 
 def _doubts(asked: _Asked) -> list[Line]:
     lines = []
-    for key, (number, unit, notice, *rest, _) in ambiguous_by_campaign(asked.session, asked.zone):
+    for key, (number, unit, notice, when, address, said, _) in ambiguous_by_campaign(asked.session, asked.zone):
         if asked.is_meant(key):
-            lines.append(Line(cells=(key, unit, wording.NOTICE.get(notice, notice), *rest), path=f"/m/{number}"))
+            cells = (key, unit, wording.NOTICE.get(notice, notice), when, address, relay_text(said))
+            lines.append(Line(cells=cells, path=f"/m/{number}"))
     return lines
 
 

@@ -28,6 +28,7 @@ from office.decision_list import decisions
 from office.incoming import number_of
 from office.mailbook import DASH, local, one_line
 from office.premises import Premises
+from office.relay_wording import relay_text
 from office.rulebook import rulebook_of
 from office.staff_views import Whose, fingerprint, whose
 from office.staff_wording import audit_text
@@ -159,7 +160,7 @@ def _mail(row: MessageRow, waits: tuple[Unsent | None, str] | None, zone: ZoneIn
         later = f"{local(row.not_before, zone)}起发出" if row.not_before is not None else "下一轮发信时发出"
         why = wording.UNSENT[unsent.value] if unsent is not None else later
     else:
-        why = next((said for start, said in wording.ENDED.items() if why.startswith(start)), why)
+        why = next((said for start, said in wording.ENDED.items() if why.startswith(start)), relay_text(why))
     return MailLine(
         id=row.id,
         when=local(row.sent_as_of or row.as_of, zone),
@@ -234,27 +235,27 @@ def _numbers(session: Session, said: str) -> list[Hit]:
 def _units(session: Session, said: str) -> list[Hit]:
     part = "%" + said.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     query = (
-        select(PartyRow, CampaignRow.key)
+        select(PartyRow, CampaignRow)
         .join(CampaignRow, CampaignRow.id == PartyRow.campaign_id)
         .where(PartyRow.kind == PartyKind.UNIT)
         .where(or_(PartyRow.code.ilike(part, escape="\\"), PartyRow.name.ilike(part, escape="\\")))
         .order_by(CampaignRow.id.desc(), PartyRow.code)
         .limit(FOUND)
     )
-    return [_unit(party, key, key) for party, key in session.execute(query)]
+    return [_unit(party, row.key, row.title) for party, row in session.execute(query)]
 
 
 def _addresses(session: Session, said: str) -> list[Hit]:
     part = "%" + said.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     contacts = (
-        select(PartyRow, CampaignRow.key, ContactRow.address)
+        select(PartyRow, CampaignRow, ContactRow.address)
         .join(ContactRow, ContactRow.party_id == PartyRow.id)
         .join(CampaignRow, CampaignRow.id == PartyRow.campaign_id)
         .where(ContactRow.address.ilike(part, escape="\\"), PartyRow.kind == PartyKind.UNIT)
         .order_by(CampaignRow.id.desc(), PartyRow.code)
         .limit(FOUND)
     )
-    hits = [_unit(party, key, f"{key}，{address}") for party, key, address in session.execute(contacts)]
+    hits = [_unit(party, row.key, f"{row.title}，{address}") for party, row, address in session.execute(contacts)]
     letters = select(IntakeRow).where(IntakeRow.from_address.ilike(part, escape="\\")).order_by(IntakeRow.id.desc())
     return hits + [
         Hit(

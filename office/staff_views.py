@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from definition.roster import OFFICE
 from ledger.acts import Act
 from ledger.campaigns import contacts_of
 from ledger.errors import UnknownSubmission
@@ -328,15 +329,20 @@ def view_consent(session: Session, campaign: str, occasion: str, row: CampaignRo
         campaign=campaign,
         campaign_title=book.campaign.title,
         occasion=occasion,
-        name=rung_name(next(r for r in book.ladder if r.key == asked.rung)),
+        name=f"催办审批：{rung_name(next(r for r in book.ladder if r.key == asked.rung))}",
         asked_text=local(asked.as_of, book.zone),
-        lines=tuple(list_shown(session, occasion, campaign)) if waits else (),
+        lines=tuple(_shown(*line) for line in list_shown(session, occasion, campaign)) if waits else (),
         paused=row.state == "paused",
         state=asked.state,
         state_text=CONSENT.get(asked.state, asked.state),
         grounds=f"{asked.actor.partition(':')[2]}：{asked.grounds}" if asked.grounds else "",
         seen=fingerprint(asked.id, asked.state, asked.shown_digest),
     )
+
+
+def _shown(to: str, *rest: str) -> tuple[str, ...]:
+    """Return a line of the list; the office goes by its name alone."""
+    return (to.removeprefix(f"{OFFICE} "), *rest)
 
 
 @dataclass(frozen=True, kw_only=True)

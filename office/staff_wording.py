@@ -1,6 +1,7 @@
 """What staff read on their pages and nowhere else: roles, queues, refusals."""
 
 import re
+from collections.abc import Iterable
 
 from office import wording
 from office.refusals import NotPossible
@@ -116,6 +117,23 @@ def refused(error: Exception) -> str:
     if isinstance(problem, str) and problem:
         return problem
     return next((said for piece, said in SENTENCES if re.search(piece, str(error))), OTHERWISE)
+
+
+def mail_facts(facts: Iterable[tuple[str, str]], *, campaign_title: str) -> list[tuple[str, str]]:
+    """Return the facts about a mail that staff look at, in their words."""
+    found = []
+    for name, value in facts:
+        text = value
+        if name == "campaign":
+            text = campaign_title
+        elif name == "planned":
+            text = value.partition(", flow run ")[0]
+        elif name == "contact":
+            role, space, rest = value.partition(" ")
+            text = wording.ROLE.get(role, role) + space + rest.replace("; bad since ", "；不可用，自 ")
+        if name in MAIL_FACT:
+            found.append((MAIL_FACT[name], text))
+    return found
 
 
 def audit_text(verb: str) -> str:

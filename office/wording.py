@@ -274,6 +274,7 @@ AGE = {
     "aged": "◆已等{days}个工作日",
     "old": "◆◆已等{days}个工作日（超过3个）",
 }
+TODAY = "今日"
 AGED = {"fresh": "{days}个工作日", "aged": "◆{days}个工作日", "old": "◆◆{days}个工作日"}
 ANSWERED = "对方邮件服务器的答复：“{said}”"
 # Why a mail did not leave, by how the record of it begins; what is not known is quoted.

@@ -41,6 +41,7 @@ def contacts_page(scene: Scene) -> Page:
         unreached=unreached,
         more=len(troubles) - len(lines),
         key=scene.key,
+        pages=bool(lines and unit_url(scene.house, scene.key, troubles[0].code)),
     )
     headline = f"{len(troubles)}家单位的联系方式需要核实" if troubles else "没有需要核实的联系方式"
     headline += f"，其中{unreached}家收不到邮件" if unreached else ""

@@ -156,7 +156,7 @@ def _need(scene: Scene, waiting: Waiting) -> Need:
     return Need(
         kind=wording.WAITS[waiting.kind],
         what=waiting.what,
-        age=wording.AGED[age_of(days)].format(days=days),
+        age=wording.AGED[age_of(days)].format(days=days) if days else wording.TODAY,
         command=waiting.command,
     )
 

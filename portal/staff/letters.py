@@ -6,13 +6,14 @@ from ledger.tables import IntakeRow, MessageRow, MessageState, PartyRow
 from office.mailbook import Bytes, bytes_of, view_mail
 from office.placing import answer, assign, dismiss
 from office.queue import why_queued
+from office.relay_wording import relay_text
 from office.settling import settle_ambiguous
 from office.skeletons import LostBytesError
 from office.staff_accounts import Role
 from office.staff_overview import campaigns
 from office.staff_units import STATE
 from office.staff_views import letter_file, view_letter, whose
-from office.staff_wording import MAIL_FACT
+from office.staff_wording import mail_facts
 from office.stops import zone_of_house
 from office.units import find_unit
 from office.wording import NOTICE
@@ -105,9 +106,9 @@ def _mail(visit: StaffVisit) -> Page:
         "state": message.state,
         "state_text": STATE.get(message.state, message.state),
         "doubt": message.state == MessageState.AMBIGUOUS,
-        "facts": [(MAIL_FACT[name], value) for name, value in view.facts if name in MAIL_FACT],
+        "facts": mail_facts(view.facts, campaign_title=whose(visit.session, party).campaign_title),
         "items": view.items,
-        "attempts": [(a.as_of, STATE.get(a.state, a.state), a.address, a.said) for a in view.attempts],
+        "attempts": [(a.as_of, STATE.get(a.state, a.state), a.address, relay_text(a.said)) for a in view.attempts],
         "text": _text(visit, message.id),
         "said": visit.said,
         "typed": visit.typed,

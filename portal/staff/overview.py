@@ -13,6 +13,8 @@ from office.wording import STANDING, rate_text, zone_text
 from portal.forms import Sent
 from portal.pages import GoTo, Page
 from portal.staff.visit import Deed, Look, NothingThereError, StaffVisit, campaign_named, filled, grounds_in
+from rules.deadlines import is_overdue
+from rules.obligations import is_owed
 
 SHORT, LONG = 10, 100  # lines of a queue among others, and alone
 UNITS = 100  # of a board's page
@@ -41,7 +43,10 @@ def _campaign(visit: StaffVisit) -> Page:
             "category": r.category,
             "open": r.open_items,
             "cells": [
-                cell_text(r.cells.get(key, ()), STANDING, whole.nil, whole.promised, whole.papers)
+                (
+                    cell_text(cell := r.cells.get(key, ()), STANDING, whole.nil, whole.promised, whole.papers),
+                    any(is_overdue(ob.due, visit.at) and is_owed(ob) for ob in cell),
+                )
                 for key, _ in whole.deliverables
             ],
         }

@@ -101,7 +101,7 @@ def test_the_contact_list_names_whom_to_telephone(desk: Desk) -> None:
         session.execute(gone.values(bad_since=local(5, 28), bad_reason="refused: 550 no | such *user*"))
     contacts = pages_of(desk.house, KEY, local(5, 29))["contacts"]
     assert contacts.headline == "1家单位的联系方式需要核实，其中1家收不到邮件"
-    assert "| BH036 塘沽街道办事处 | 没有可用的邮箱，请电话联系 |" in contacts.markdown
+    assert "| BH036 塘沽街道办事处 | 没有可用的邮箱，请电话联系。失效：" in contacts.markdown
     assert "550 no \\| such \\*user\\*" in contacts.markdown
 
 
