@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 STYLES = {"+": "green", "~": "yellow", "-": "red"}
 
 
-def deploy(campaign: str | None = None, *, house: bool = False) -> None:
+def deploy(campaign: str | None = None, *, house: bool = False, all: bool = False) -> None:  # noqa: A002  the flag
     """Put a campaign's month on the Prefect server: its flows, and a run for each step to come. Run again, only what
     differs is changed; the plan shows + new, ~ changed, - removed.
 
     Args:
         campaign: key or folder; it need not be launched yet.
         house: bring up to date what is there once for all campaigns, with or without a campaign.
+        all: show each run and each deployment; without it those of a kind are one line.
 
     """  # noqa: D205  the help's first paragraph
     if campaign is None and not house:
@@ -29,23 +30,24 @@ def deploy(campaign: str | None = None, *, house: bool = False) -> None:
     from deployments.deploying import deploy_campaign, deploy_house  # noqa: PLC0415
 
     premises()
-    _carry_out(deploy_house())
+    _carry_out(deploy_house(), each=all)
     if campaign is not None:
-        _carry_out(deploy_campaign(campaign))
+        _carry_out(deploy_campaign(campaign), each=all)
         _say_if_unlaunched(campaign)
 
 
-def undeploy(campaign: str) -> None:
+def undeploy(campaign: str, *, all: bool = False) -> None:  # noqa: A002  the flag
     """Take a campaign off the Prefect server: its flows and the runs that have not begun. The ledger stays as it is.
 
     Args:
         campaign: the campaign's key.
+        all: show each run and each deployment; without it those of a kind are one line.
 
     """
     use_prefect()
     from deployments.deploying import undeploy_campaign  # noqa: PLC0415
 
-    _carry_out(undeploy_campaign(campaign))
+    _carry_out(undeploy_campaign(campaign), each=all)
 
 
 def _say_if_unlaunched(campaign: str) -> None:
@@ -65,9 +67,10 @@ def _say_if_unlaunched(campaign: str) -> None:
         say(f"{key} was to be launched on {at}; `muster run launch {key}`, and the rest is planned", style="yellow")
 
 
-def _carry_out(change: Awaitable["Changes"]) -> None:
+def _carry_out(change: Awaitable["Changes"], *, each: bool) -> None:
     """Make a change and show its plan; where no server answers, say how to start one."""
-    for line in asyncio.run(_on_server(change)).lines():
+    changes = asyncio.run(_on_server(change))
+    for line in changes.lines() if each else changes.summary():
         say(line, style=STYLES.get(line[0]))
 
 

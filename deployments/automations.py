@@ -32,7 +32,7 @@ from office.broken_runs import LATE
 from office.timetable import find_rulebook
 from settings import settings
 from tasks.alarms import BROKEN
-from tasks.changes import SAME, Changes, changed, kept, new, removed
+from tasks.changes import SAME, Changes, Kind, changed, kept, new, removed
 from tasks.desk import premises
 from tasks.events import resource_of
 from tasks.tags import campaign_of, campaign_tag
@@ -245,17 +245,17 @@ async def _sync(client: PrefectClient, wanted: Sequence[AutomationCore], there: 
         name, present = f"automation {_mark(one)}", there.get(_mark(one))
         if present is None:
             await client.create_automation(one)
-            changes += new(name)
+            changes += new(name, kind=Kind(many="automations", one=_mark(one).split()[0]))
         elif differing := _differing(one, present):
             await _update(client, present, one)
-            changes += changed(name, ", ".join(differing))
+            changes += changed(name, ", ".join(differing), Kind(many="automations", one=_mark(one).split()[0]))
         else:
             changes += SAME if present.enabled else kept(name, "switched off by staff")
     marks = {_mark(one) for one in wanted}
     for mark, gone in there.items():
         if mark not in marks:
             await client.delete_automation(gone.id)
-            changes += removed(f"automation {mark}")
+            changes += removed(f"automation {mark}", kind=Kind(many="automations", one=mark.split()[0]))
     return changes
 
 

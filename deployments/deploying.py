@@ -23,7 +23,7 @@ from deployments.catalogue import HOUSE_WIDE, Deployed, for_campaign, for_house
 from deployments.house import POOL
 from office.timetable import find_rulebook
 from settings import HOUSE
-from tasks.changes import SAME, Changes, changed, new, removed
+from tasks.changes import SAME, Changes, Kind, changed, new, removed
 from tasks.desk import premises
 from tasks.places import deployments_with, free_slots, kind_of, place_in, version_now
 from tasks.tags import campaign_tag
@@ -93,7 +93,7 @@ async def _sync(client: PrefectClient, wanted: Sequence[Deployed], *, tag: str) 
         changes += await (_create(client, one) if present is None else _update(client, one, present))
     for gone in there.values():
         await client.delete_deployment(gone.id)
-        changes += removed(f"deployment {kind_of(gone)}/{gone.name}")
+        changes += removed(f"deployment {kind_of(gone)}/{gone.name}", kind=_kind(kind_of(gone)))
     return changes
 
 
@@ -108,7 +108,8 @@ async def _create(client: PrefectClient, one: Deployed) -> Changes:
         work_pool_name=POOL,
         **_plain_fields(one),
     )
-    return new(f"deployment {one.full_name}", f"every {one.every.total_seconds():g} s" if one.every else "")
+    often = f"every {one.every.total_seconds():g} s" if one.every else ""
+    return new(f"deployment {one.full_name}", often, _kind(one.flow))
 
 
 async def _update(client: PrefectClient, one: Deployed, present: DeploymentResponse) -> Changes:
@@ -130,7 +131,9 @@ async def _update(client: PrefectClient, one: Deployed, present: DeploymentRespo
     what = [name.replace("_", " ") for name in differing]
     what += await _reschedule(client, one, present)
     what += ["a slot that nobody held"] if await free_slots(client, [present]) else []
-    return changed(f"deployment {one.full_name}", ", ".join(what)) if what else SAME
+    if not what:
+        return SAME
+    return changed(f"deployment {one.full_name}", ", ".join(what), _kind(one.flow))
 
 
 async def _reschedule(client: PrefectClient, one: Deployed, present: DeploymentResponse) -> list[str]:
@@ -142,6 +145,11 @@ async def _reschedule(client: PrefectClient, one: Deployed, present: DeploymentR
     if one.every:
         await client.create_deployment_schedules(present.id, _schedules(one))
     return ["schedule"]
+
+
+def _kind(flow: str) -> Kind:
+    """Return what a deployment is one of, where several are told together."""
+    return Kind(many="deployments", one=flow)
 
 
 def _plain_fields(one: Deployed) -> dict[str, Any]:

@@ -13,7 +13,7 @@ stands in its name and key.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -28,8 +28,9 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Scheduled
 
+from office import wording
 from office.agenda import Agenda, Entry, agenda_of
-from tasks.changes import Changes, new, removed
+from tasks.changes import Changes, Kind, new, removed
 from tasks.desk import clock, now, premises
 from tasks.many_runs import Planned, delete_waiting, plan_runs, read_all
 from tasks.tags import campaign_tag
@@ -74,14 +75,15 @@ async def sync_timetable(client: PrefectClient, place: Place, agenda: Agenda) ->
     for kind in dict.fromkeys(entry.kind for entry in missing):
         await _make(client, place, [entry for entry in missing if entry.kind == kind], revisions)
     changes += Changes(unchanged=len(wanted) - len(missing))
-    return sum((new(told(entry)) for entry in missing), changes)
+    return sum((new(told(entry), kind=_kind(entry.key)) for entry in missing), changes)
 
 
 async def remove_timetable(client: PrefectClient, campaign: str) -> Changes:
     """Delete every run of a campaign's timetable that has not begun."""
     waiting = [run for run in await _runs_of(client, campaign) if run.state_type in WAITING]
     deleted = await delete_waiting(client, [run.id for run in waiting])
-    return sum((removed(f"run {run.name}") for run in waiting if run.id in deleted), Changes())
+    gone = (removed(f"run {run.name}", kind=_kind(_step_of(run))) for run in waiting if run.id in deleted)
+    return sum(gone, Changes())
 
 
 async def is_left_out(client: PrefectClient, campaign: str, entry: Entry) -> bool:
@@ -111,7 +113,7 @@ async def _without_superseded(
     entries = {entry.key: entry for entry in agenda.entries}
     why = {run.id: _superseded(run, entries.get(_step_of(run))) for run in runs if run.state_type in WAITING}
     deleted = await delete_waiting(client, [id_ for id_, reason in why.items() if reason])
-    gone = (removed(f"run {run.name}", why[run.id]) for run in runs if run.id in deleted)
+    gone = (removed(f"run {run.name}", why[run.id], _kind(_step_of(run))) for run in runs if run.id in deleted)
     return [run for run in runs if run.id not in deleted], sum(gone, Changes())
 
 
@@ -131,6 +133,16 @@ def _superseded(run: FlowRun, entry: Entry | None) -> str:
 def _stands_for(run: FlowRun) -> bool:
     """Whether a run stands for a step that is to come: it waits, is under way, or a person has cancelled it."""
     return run.state_type in WAITING | UNDER_WAY or run.state_type is StateType.CANCELLED
+
+
+def _kind(step: str) -> Kind:
+    """Return what a run for a step is one of: many are told together, with the first and the last day."""
+    kind, _, moment = step.partition(":")
+    try:
+        day = date.fromisoformat(moment[:10])
+    except ValueError:
+        day = None
+    return Kind(many=f"runs {wording.STEP.get(kind, kind)}", one=moment, day=day)
 
 
 async def _make(client: PrefectClient, place: Place, entries: Sequence[Entry], revisions: Mapping[str, int]) -> None:

@@ -30,13 +30,14 @@ def test_the_plan_is_shown_and_a_campaign_of_the_past_says_that_it_has_no_step_t
     try:
         done = muster("deploy", KEY, PREFECT_API_URL=server)
         assert done.returncode == 0, done.stderr
-        assert f"+ deployment remind/{KEY}\n" in done.stdout
+        assert "+ 6 deployments launch, collect, remind, escalate, consolidate, deliver\n" in done.stdout
+        assert "+ 6 automations planned, opened, " in done.stdout
         assert "was to be launched on 2020-05-27 15:00 and has closed since: it has no step to come" in done.stdout
         again = muster("deploy", KEY, PREFECT_API_URL=server)
         assert [line for line in again.stdout.splitlines() if line[0] in "+~-"] == []
         assert "= 15 unchanged" in again.stdout  # pool, deployments, automations
     finally:
-        gone = muster("undeploy", KEY, PREFECT_API_URL=server)
+        gone = muster("undeploy", KEY, "--all", PREFECT_API_URL=server)
     assert sorted(gone.stdout.splitlines()) == sorted(
         [
             *(
