@@ -100,13 +100,23 @@ def open_visit(session: Session, act: Act, row: StaffRow, digest: str, address: 
     return visit
 
 
-def count_failure(session: Session, act: Act, row: StaffRow | None, address: str) -> None:
-    """Record a login that failed. Of an unknown name nothing is kept: somebody may have typed a password there."""
-    if row is not None:
-        row.failures += 1
-        session.flush()
-    detail = {"account": row.name if row else "", "from": address, "failures": row.failures if row else 0}
+def count_failure(session: Session, act: Act, row: StaffRow, address: str) -> None:
+    """Record a login that failed."""
+    row.failures += 1
+    session.flush()
+    detail = {"account": row.name, "from": address, "failures": row.failures}
     audit.append(session, act, "staff.login_failed", detail)
+
+
+def count_stranger(session: Session, act: Act, address: str, in_hour: int) -> None:
+    """Record a login under an unknown name, of which nothing is kept: somebody may have typed a password there.
+
+    One that is not to be recorded (0) is taken back, so that it takes as long as the others.
+    """
+    with session.begin_nested() as attempt:
+        audit.append(session, act, "staff.login_failed", {"account": "", "from": address, "failures": in_hour})
+        if not in_hour:
+            attempt.rollback()
 
 
 def find_visit(session: Session, digest: str) -> tuple[VisitRow, StaffRow] | None:

@@ -117,13 +117,37 @@ def kept_of(session: Session, name: str) -> str | None:
     return row.password if row is not None else None
 
 
-def log_in(session: Session, act: Act, name: str, kept: str | None, address: str, *, right: bool) -> str:
+class Strangers:
+    """Counts the logins under unknown names in an hour: anybody may try as many as he likes.
+
+    They are put on record with their number: the first nine, each tenth up to the ninetieth, each hundredth …
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._hour: datetime | None = None
+        self._count = 0
+
+    def count(self, wall: datetime) -> int:
+        """Count one more; return how many there were in this hour, 0 where that is not put on record."""
+        hour = wall.replace(minute=0, second=0, microsecond=0)
+        self._count = self._count + 1 if hour == self._hour else 1
+        self._hour = hour
+        return self._count if not str(self._count)[1:].strip("0") else 0
+
+
+def log_in(
+    session: Session, act: Act, name: str, kept: str | None, address: str, *, right: bool, strangers: Strangers
+) -> str:
     """Record a login that was tried; return the key that the browser keeps, empty if it failed.
 
     The password was tried before the ledger's pen was taken: it must be the one that is kept still.
     """
     row = ledger.known_staff(session, name)
-    if row is None or not right or row.password != kept:
+    if row is None:
+        ledger.count_stranger(session, act, address, strangers.count(act.wall))
+        return ""
+    if not right or row.password != kept:
         ledger.count_failure(session, act, row, address)
         return ""
     key = token_urlsafe(32)

@@ -12,6 +12,7 @@ from ledger.staff import anybody
 from office.staff_accounts import (
     WHOLE,
     Role,
+    Strangers,
     change_password,
     hash_password,
     is_password,
@@ -64,6 +65,7 @@ class _LoginDesk:
 
     def __init__(self, counter: StaffCounter) -> None:
         self._counter = counter
+        self._strangers = Strangers()  # counted by whoever holds the ledger's pen, so one at a time
 
     async def page(self, request: Request) -> Response:
         return await to_thread.run_sync(partial(self._page, request))
@@ -130,7 +132,7 @@ class _LoginDesk:
         right = is_password(kept, password)
         act = Act(actor="rule:login", as_of=counter.clock(), wall=counter.wall())
         with counter.counter.holding_the_pen(), house.ledger.writing() as session:
-            return log_in(session, act, name, kept, address, right=right)
+            return log_in(session, act, name, kept, address, right=right, strangers=self._strangers)
 
     def _with_visit(self, response: Response, key: str) -> Response:
         secure = self._counter.rules.secure

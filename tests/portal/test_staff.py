@@ -17,7 +17,7 @@ from definition.loading import LoadedCampaign
 from ledger import audit
 from ledger.staff import find_staff, give_password, give_role, remove_staff
 from ledger.tables import AuditRow, DecisionRow, StaffRow, VisitRow
-from office.staff_accounts import Role, hash_password, is_password
+from office.staff_accounts import Role, Strangers, hash_password, is_password, log_in
 from portal.app import create_app
 from portal.rules import PortalRules
 from portal.staff import login
@@ -104,6 +104,18 @@ async def test_a_wrong_password_an_unknown_name_and_a_removed_one_hear_the_same(
     assert [d["account"] for d in trail(office, "staff.login_failed")] == ["li", "", "", ""]
     await staff.log_in("li")
     assert trail(office, "staff.login")[0] | {"from": ""} == {"account": "li", "from": "", "failed_before": 1}
+    with office.house.ledger.reading() as session:
+        assert not audit.verify(session).fault
+
+
+def test_logins_under_unknown_names_fill_no_audit_trail_and_their_number_is_known(office: Office) -> None:
+    strangers = Strangers()
+    for minute in (*range(0, 50, 2), 70):
+        act = replace(office.act(), wall=datetime(2020, 5, 28, 1, 0, tzinfo=UTC) + timedelta(minutes=minute))
+        with office.house.ledger.writing() as session:
+            assert log_in(session, act, "nobody", None, "192.0.2.7", right=False, strangers=strangers) == ""
+    counted = [(d["account"], d["failures"]) for d in trail(office, "staff.login_failed")]
+    assert counted == [("", number) for number in (*range(1, 11), 20, 1)]
     with office.house.ledger.reading() as session:
         assert not audit.verify(session).fault
 
