@@ -104,7 +104,7 @@ async def _deploy() -> UUID:
 
     await deploy_campaign(KEY)
     async with get_client() as client:
-        return (await client.read_deployment_by_name(f"collect/{KEY}")).id
+        return (await client.read_deployment_by_name(f"collect/收件 · {KEY}")).id
 
 
 @asynccontextmanager

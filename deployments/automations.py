@@ -85,7 +85,7 @@ WAKES = (
     Wake(key="complete", on=EventKind.COMPLETE, runs="consolidate", wanted=lambda c: c.consolidate_when_complete),
 )
 ALARMS = ("broken", "late")  # keys of those that are there once for all campaigns
-Deployments = Mapping[tuple[str, str], UUID]  # by flow and name
+Deployments = Mapping[tuple[str, str], UUID]  # by flow and campaign
 
 
 async def sync_automations(campaigns: Sequence[str] | None = None) -> Changes:
@@ -186,7 +186,7 @@ def _automation(key: str, campaign: str, trigger: EventTrigger, actions: Sequenc
 
 
 async def _deployments(client: PrefectClient) -> Deployments:
-    """Return the ids of our deployments by the names of their flow and their own."""
+    """Return the ids of our deployments by flow and campaign, or what stands for all campaigns."""
     names: list[Flow] = []
     while len(page := await client.read_flows(limit=PAGE, offset=len(names))) == PAGE:
         names += page
@@ -196,7 +196,7 @@ async def _deployments(client: PrefectClient) -> Deployments:
         found += some
     found += some
     ours = (one for one in found if one.work_pool_name == POOL)
-    return {(flows.get(one.flow_id, ""), one.name): one.id for one in ours}
+    return {(flows.get(one.flow_id, ""), campaign_of(one.tags) or HOUSE_WIDE): one.id for one in ours}
 
 
 async def _webhook(client: PrefectClient) -> UUID | None:

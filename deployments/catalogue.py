@@ -18,7 +18,7 @@ from office import wording
 from settings import settings
 from tasks.tags import campaign_tag
 
-HOUSE_WIDE = "house"  # name and tag of what is there once for all campaigns
+HOUSE_WIDE = "house"  # tag of what is there once for all campaigns
 
 
 class Collision(StrEnum):
@@ -32,6 +32,7 @@ class Collision(StrEnum):
 class Deployed:
     """One deployment as it should be. ``every`` is set where it runs by itself at an interval.
 
+    ``name`` is what the run UI's lists show first, the flow's stands small below it: so it is said in staff's words.
     Not more than ``at_once`` of its runs are under way: two drains of one campaign would only wait for each other.
     """
 
@@ -75,7 +76,7 @@ def for_campaign(campaign: str, title: str) -> tuple[Deployed, ...]:
     return tuple(
         Deployed(
             flow=kind,
-            name=campaign,
+            name=f"{wording.STEP[kind]} · {campaign}",
             entrypoint=f"flows.{kind}.{kind}",
             description=f"**{wording.STEP[kind]}** · {title}\n\n{text}",
             tags=(campaign_tag(campaign), kind),
@@ -93,7 +94,7 @@ def for_house() -> tuple[Deployed, ...]:
 def _reconcile() -> Deployed:
     return Deployed(
         flow="reconcile",
-        name=HOUSE_WIDE,
+        name=wording.FLOW["reconcile"],
         entrypoint="flows.reconcile.reconcile",
         description="**对账**\n\n每隔几分钟核对一次：补建缺失的计划运行，补办到期未办的节点，"
         "把进程已经中断的运行标记为异常，并让等待处理的来信和等待发送的邮件得到处理。没有问题时不留记录。",
@@ -109,7 +110,7 @@ def _tellers() -> Iterator[Deployed]:
         name = module.__name__.rpartition(".")[2]
         yield Deployed(
             flow=name,
-            name=HOUSE_WIDE,
+            name=module.TITLE,
             entrypoint=f"{module.__name__}.{name}",
             description=module.DESCRIPTION,
             tags=(HOUSE_WIDE, name),
@@ -120,7 +121,7 @@ def _of_staff(action: Action) -> Deployed:
     """Return an action of staff: any number at once, as at the counter; the ledger lets one write at a time."""
     return Deployed(
         flow=action.flow.name,
-        name=action.title,  # what staff see first; the flow's name stands small below it
+        name=action.title,
         entrypoint=action.entrypoint,
         description=f"**{action.title}**\n\n{action.description}",
         tags=(HOUSE_WIDE, "action"),

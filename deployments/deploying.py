@@ -90,18 +90,34 @@ async def _sync(client: PrefectClient, wanted: Sequence[Deployed], *, tag: str) 
     changes = Changes()
     for one in wanted:
         present = there.pop(one.entrypoint, None)
-        changes += await (_create(client, one) if present is None else _update(client, one, present))
+        if present is None:
+            changes += await _create(client, one)
+        elif present.name != one.name:
+            changes += await _rename(client, one, present)
+        else:
+            changes += await _update(client, one, present)
     for gone in there.values():
         await client.delete_deployment(gone.id)
         changes += removed(f"deployment {kind_of(gone)}/{gone.name}", kind=_kind(kind_of(gone)))
     return changes
 
 
-async def _create(client: PrefectClient, one: Deployed) -> Changes:
+async def _rename(client: PrefectClient, one: Deployed, present: DeploymentResponse) -> Changes:
+    """Put one in the place of another, as Prefect renames none; its planned runs go with it, and are made anew.
+
+    It counts as deployed since the other was, and stays paused if that was.
+    """
+    await _create(client, one, version=present.version, paused=present.paused)
+    await client.delete_deployment(present.id)
+    return changed(f"deployment {one.full_name}", f"was called {present.name}", _kind(one.flow))
+
+
+async def _create(client: PrefectClient, one: Deployed, *, version: str | None = None, paused: bool = False) -> Changes:
     await client.create_deployment(
         await client.create_flow(one.load()),
         one.name,
-        version=version_now(),
+        version=version or version_now(),
+        paused=paused,
         schedules=_schedules(one),
         concurrency_limit=one.at_once,
         concurrency_options=_options(one),

@@ -3,6 +3,7 @@
 import pytest
 
 from deployments.automations import WAKES
+from office import wording
 from tests.cli.conftest import Muster
 from tests.servers import free_port
 
@@ -41,7 +42,7 @@ def test_the_plan_is_shown_and_a_campaign_of_the_past_says_that_it_has_no_step_t
     assert sorted(gone.stdout.splitlines()) == sorted(
         [
             *(
-                f"- deployment {kind}/{KEY}"
+                f"- deployment {kind}/{wording.STEP[kind]} · {KEY}"
                 for kind in ("launch", "collect", "remind", "escalate", "consolidate", "deliver")
             ),
             *(f"- automation {wake.key} {KEY}" for wake in WAKES if wake.key != "complete"),

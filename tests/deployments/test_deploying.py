@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ledger.acts import Act
+from office import wording
 from office.extending import extend
 from office.pausing import close, pause, resume
 from office.timetable import plan_of_month
@@ -41,7 +42,7 @@ def test_the_month_stands_on_the_server_before_it_happens(month: Month) -> None:
     assert reminder.idempotency_key == f"{month.key}/remind:2020-05-29T09:00/1"
     assert abs(reminder.expected_start_time - clock().wall(local(5, 29, 9, 1))) < timedelta(seconds=1)
     assert [line for line in changes.lines() if line.startswith("+ deployment")] == [
-        f"+ deployment {kind}/{month.key}"
+        f"+ deployment {kind}/{wording.STEP[kind]} · {month.key}"
         for kind in ("launch", "collect", "remind", "escalate", "consolidate", "deliver")
     ]
 
@@ -69,15 +70,37 @@ def test_of_a_deployment_only_what_differs_is_written(month: Month) -> None:
     before = {run.id for run in month.runs()}
 
     async def meddle(client: Any) -> None:
-        found = await client.read_deployment_by_name(f"remind/{month.key}")
+        found = await client.read_deployment_by_name(f"remind/提醒 · {month.key}")
         await client.update_deployment(found.id, DeploymentUpdate(description="?", concurrency_limit=3))
 
     ask(meddle)
     assert [str(change) for change in month.deploy().changes] == [
-        f"~ deployment remind/{month.key}: description, concurrency limit"
+        f"~ deployment remind/提醒 · {month.key}: description, concurrency limit"
     ]
     assert {run.id for run in month.runs()} == before
     assert not month.deploy().changes
+
+
+def test_one_that_was_deployed_under_another_name_takes_its_new_one_and_loses_nothing(month: Month) -> None:
+    month.deploy()
+
+    async def call_it_otherwise(client: Any) -> None:
+        found = await client.read_deployment_by_name(f"remind/提醒 · {month.key}")
+        copied = {
+            name: getattr(found, name)
+            for name in ("version", "tags", "entrypoint", "parameters", "work_pool_name", "pull_steps")
+        }
+        await client.delete_deployment(found.id)
+        await client.create_deployment(found.flow_id, month.key, paused=True, **copied)
+
+    ask(call_it_otherwise)
+    before = [run.name for run in month.runs() if "remind" in run.tags]
+    assert before == []
+    assert f"~ deployment remind/提醒 · {month.key}: was called {month.key}" in month.deploy().lines()
+    assert len([run for run in month.runs() if "remind" in run.tags]) == 8
+    again = month.deploy()
+    assert not again
+    assert ask(lambda client: client.read_deployment_by_name(f"remind/提醒 · {month.key}")).paused
 
 
 def test_the_house_keeps_its_schedule_and_changes_it_with_the_setting(
@@ -86,7 +109,7 @@ def test_the_house_keeps_its_schedule_and_changes_it_with_the_setting(
     from deployments.deploying import deploy_house  # noqa: PLC0415
 
     async def schedule(client: Any) -> Any:
-        (found,) = (await client.read_deployment_by_name("reconcile/house")).schedules
+        (found,) = (await client.read_deployment_by_name("reconcile/对账")).schedules
         return found
 
     asyncio.run(deploy_house())
@@ -96,7 +119,7 @@ def test_the_house_keeps_its_schedule_and_changes_it_with_the_setting(
     assert first.schedule.interval == timedelta(seconds=180)
     monkeypatch.setenv("MUSTER_RECONCILE_S", "60")
     settings.cache_clear()
-    assert [str(c) for c in asyncio.run(deploy_house()).changes] == ["~ deployment reconcile/house: schedule"]
+    assert [str(c) for c in asyncio.run(deploy_house()).changes] == ["~ deployment reconcile/对账: schedule"]
     assert ask(schedule).schedule.interval == timedelta(seconds=60)
 
 

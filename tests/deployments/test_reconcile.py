@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 from ledger.acts import Act
 from ledger.tables import CampaignRow, ItemRow, MessageRow, MessageState, StepRunRow
+from office import wording
 from office.launching import join_unit
 from tests.deployments.month import ZONE, Month, ask, local
 
@@ -204,7 +205,7 @@ def test_runs_left_by_the_dead_are_marked_as_crashed_and_their_slots_given_back(
     try:
 
         async def start(client: Any, kind: str, pid: int) -> Any:
-            found = await client.read_deployment_by_name(f"{kind}/{month.key}")
+            found = await client.read_deployment_by_name(f"{kind}/{wording.STEP[kind]} · {month.key}")
             run = await client.create_flow_run_from_deployment(found.id, state=Scheduled())
             await client.set_flow_run_state(run.id, Pending())
             await client.set_flow_run_state(run.id, Running())
@@ -222,7 +223,7 @@ def test_runs_left_by_the_dead_are_marked_as_crashed_and_their_slots_given_back(
     assert [run.id for run in month.runs(state="CRASHED")] == [dead]
     assert [run.id for run in month.runs(state="RUNNING")] == [alive]
     assert "运行进程已经中断" in month.runs(state="CRASHED")[0].state.message
-    slots = ask(lambda client: client.read_deployment_by_name(f"collect/{month.key}")).global_concurrency_limit
+    slots = ask(lambda client: client.read_deployment_by_name(f"collect/收件 · {month.key}")).global_concurrency_limit
     assert slots.active_slots == 0
 
 
@@ -247,11 +248,11 @@ def test_a_slot_that_nobody_holds_is_given_back(month: Month) -> None:
     month.deploy()
 
     async def leak(client: Any) -> None:
-        limit = (await client.read_deployment_by_name(f"remind/{month.key}")).global_concurrency_limit
+        limit = (await client.read_deployment_by_name(f"remind/提醒 · {month.key}")).global_concurrency_limit
         await client.update_global_concurrency_limit(str(limit.id), GlobalConcurrencyLimitUpdate(active_slots=1))
 
     ask(leak)
-    assert month.reconcile() == {"freed": [f"remind/{month.key}"]}
+    assert month.reconcile() == {"freed": [f"remind/提醒 · {month.key}"]}
     assert month.reconcile() == {}
 
 
