@@ -175,7 +175,7 @@ def test_the_real_house_stands_is_closed_to_strangers_and_ends_with_nothing_left
         ("serve", "well"),
     ]
     deployed = (var / "logs" / "deploy.log").read_text(encoding="utf-8").splitlines()
-    assert {"+ deployment reconcile/house: every 180 s", "+ deployment extend/延期", "+ automation broken"} <= {
+    assert {"+ deployment reconcile/对账: every 180 s", "+ deployment extend/延期", "+ automation broken"} <= {
         *deployed
     }
 
