@@ -2,7 +2,7 @@
 
 import re
 
-# Our own, as mail/dialogue.py and mail/smtp.py note them; what is kept of the other side stands in the group.
+# Our own, as mail/dialogue.py, mail/smtp.py and ledger/outbox.py note them; a group holds what the other side said.
 _SAID = (
     (r"the relay closed the connection after letting us in", "登录后对方即断开连接"),
     (r"the relay closed the connection", "对方中途断开连接"),
@@ -15,6 +15,9 @@ _SAID = (
     (r"the relay said more than it was asked|the relay spoke out of turn", "对方的答复不合规范"),
     (r"a reply of two codes|a reply without end|no reply: .+|.+ is no answer to .+", "对方的答复不合规范"),
     (r"the relay refused RSET", "对方拒绝继续会话"),
+    (r"its sender vanished after DATA had begun; it may have left", "发信进程中断时邮件正在传送，可能已发出"),
+    (r"its sender vanished before DATA; it goes back to the queue", "发信进程中断，邮件尚未传送，重新排队"),
+    (r"an attempt before may have left", "此前的一次可能已发出"),
     (r"dropped", "连接由本系统断开"),
     (r"the address cannot be written on an envelope: (.+)", "地址写法无效（{}）"),
     (r"the sender's address cannot be written on an envelope: (.+)", "发件地址写法无效（{}）"),

@@ -24,11 +24,13 @@ def test_our_own_sentences_are_said_in_chinese_and_the_relay_s_words_stay(noted:
     assert relay_text(noted) == said
 
 
-def test_every_sentence_that_the_dialogue_notes_has_chinese_words(house: Path) -> None:
+def test_every_sentence_that_we_note_of_an_attempt_has_chinese_words(house: Path) -> None:
     source = (house / "mail" / "dialogue.py").read_text(encoding="utf-8")
+    judged = (house / "ledger" / "outbox.py").read_text(encoding="utf-8")
     noted = re.findall(r'(?:_fail|_spoilt|SMTPServerDisconnected)\(f?"([^"]+)"', source) + re.findall(
         r'EARLY = "([^"]+)"', source
     )
-    assert len(noted) > 8
+    noted += re.findall(r'"(its sender vanished [^"]+)"', judged)
+    assert len(noted) > 10
     for sentence in noted:
         assert re.search(r"[一-鿿]", relay_text(sentence)), sentence
