@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from prefect import task
@@ -18,11 +17,11 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.exceptions import ObjectNotFound
 
 from office.broken_runs import LATE, BrokenRun, tell_operators
 from office.request_notes import note_requests
 from tasks.desk import act_of, premises
+from tasks.many_runs import delete_waiting
 from tasks.tags import campaign_of
 
 BROKEN = ("Failed", "Crashed", "TimedOut")
@@ -53,10 +52,7 @@ async def take_over(flow: str) -> int:
         found = await client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])), flow_run_filter=which, limit=PAGE
         )
-        for run in found:
-            with suppress(ObjectNotFound):  # another took over from it
-                await client.delete_flow_run(run.id)
-    return len(found)
+        return len(await delete_waiting(client, [run.id for run in found]))
 
 
 async def broken_runs(flows: Sequence[str]) -> list[BrokenRun]:
