@@ -73,6 +73,7 @@ class Serving:
 
     async def poll(self) -> None:
         """Ask the ledger, and begin the runs that are due."""
+        asked = time.monotonic()
         try:
             found = await asyncio.to_thread(self._look, datetime.now(UTC))
         except Exception:  # the ledger may be away for a moment; the next poll asks again
@@ -81,14 +82,16 @@ class Serving:
         for gone in set(self._last) - set(found) - set(self._running):
             del self._last[gone]
         for campaign, mark in found.items():
-            if campaign not in self._running and self._is_due(campaign, mark):
+            if campaign not in self._running and self._is_due(campaign, mark, asked):
                 self._running[campaign] = asyncio.create_task(self._run_one(campaign, mark))
 
-    def _is_due(self, campaign: str, mark: Mark) -> bool:
+    def _is_due(self, campaign: str, mark: Mark, asked: float) -> bool:
+        last = self._last.get(campaign)
+        if last is not None and last.at > asked:
+            return False  # a run ended while the ledger was asked: what was seen may be what it has dealt with
         if mark.held:
             self._last.pop(campaign, None)  # once it is released, it runs at once
             return False
-        last = self._last.get(campaign)
         if last is None or mark.is_news_after(last.settled):
             return True
         self._last[campaign] = replace(last, settled=last.settled.lowered_to(mark))

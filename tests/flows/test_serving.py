@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from socket import socket
-from threading import Thread
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -144,6 +144,34 @@ async def test_what_is_planned_while_it_runs_is_not_missed(desk: Desk) -> None:
 
     served = Served(desk, run)
     assert [await served.poll() for _ in range(3)] == [1, 2, 2]
+
+
+async def test_what_was_seen_before_a_run_ended_is_no_news_after_it() -> None:
+    waits = [True]
+    seen, ended = Event(), Event()
+
+    def look(_: datetime) -> dict[str, Mark]:
+        found = {KEY: Mark(newest=1, due=1, live=True)} if waits[0] else {}
+        if runs.count and waits[0]:  # the second look: it answers only when the run it overlaps has ended
+            seen.set()
+            ended.wait(10)
+        return found
+
+    def run() -> None:
+        seen.wait(10)
+        waits[0] = False
+
+    runs = Runs(run)
+    serving = Serving(look, runs, poll_s=0.01, sweep_s=HOUR, say=lambda _: None)
+    await serving.poll()
+    while not runs.count:
+        await asyncio.sleep(0)
+    slow = asyncio.create_task(serving.poll())
+    await serving.idle()
+    ended.set()
+    await slow
+    await serving.idle()
+    assert runs.count == 1
 
 
 async def test_what_was_deferred_makes_it_run_when_its_time_has_come(desk: Desk) -> None:
