@@ -20,10 +20,11 @@ from typing import NoReturn
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 
 START_S = 60.0
 STOP_S = 20.0
+NUMBERS = count(1)  # of databases
 OWNER = "nobody"  # PostgreSQL refuses to run as root; root's tests run it as this user
 # Ends the server when the pipe on its stdin closes: so none is left even where the tests themselves were killed.
 KEEPER = """
@@ -54,23 +55,22 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         """Speak to the server whose socket lies in a folder."""
         self._folder = folder
-        self._names = (f"muster_{number}" for number in count(1))
 
     def __call__(self) -> str:
         """Make an empty database and return its SQLAlchemy URL."""
-        name = next(self._names)
+        name = f"muster_{next(NUMBERS)}"
         self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return f"postgresql+psycopg://postgres@/{name}?host={self._folder}"
 
-    def copy(self, url: str) -> str:
+    def copy(self, url: str | URL, to: str | URL = "") -> str:
         """Make a database that is a copy of another, to which nobody may be connected; return its URL."""
-        name = next(self._names)
+        name = (make_url(to).database if to else None) or f"muster_{next(NUMBERS)}"
         template = make_url(url).database or ""
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         self._execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
         return f"postgresql+psycopg://postgres@/{name}?host={self._folder}"
 
-    def drop(self, url: str) -> None:
+    def drop(self, url: str | URL) -> None:
         """Drop a database, closing what connections it still has."""
         name = make_url(url).database or ""
         self._execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

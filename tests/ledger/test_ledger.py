@@ -50,6 +50,7 @@ from ledger.tables import (
 )
 from rules.notices import ItemDue
 from tests import servers
+from tests.images import migrated
 
 NOON = datetime(2020, 5, 27, 4, tzinfo=UTC)
 ACT = Act(actor="rule:test", as_of=NOON, wall=NOON, flow_run_id="run-1")
@@ -57,8 +58,7 @@ ACT = Act(actor="rule:test", as_of=NOON, wall=NOON, flow_run_id="run-1")
 
 @pytest.fixture
 def ledger(ledger_url: str) -> Iterator[Ledger]:
-    opened = Ledger(ledger_url)
-    opened.migrate()
+    opened = migrated(ledger_url)
     yield opened
     opened.close()
 

@@ -13,16 +13,12 @@ from definition.loading import LoadedCampaign, load_campaign
 from definition.roster import ContactRole, RosterContact
 from ledger.audit import verify
 from ledger.campaigns import contacts_at, contacts_of, mark_contact_bad, office_of
-from ledger.engine import Ledger
 from ledger.errors import TakenOver
-from ledger.files import FileStore
 from ledger.outbox import attempts_of
-from ledger.senders import sign_on
 from ledger.submissions import KeptFile, NewSubmission, record_submission
 from ledger.tables import (
     AttemptRow,
     AuditRow,
-    Base,
     CampaignRow,
     ContactRow,
     FigureRow,
@@ -44,9 +40,7 @@ from office.intake import Collected, fetch_mail
 from office.launching import launch_campaign
 from office.outbox import Shard, claim_shard, commit_group, repair, still_ours
 from office.pausing import close_at_the_end
-from office.premises import Premises
 from office.queue import waiting_for_a_person
-from office.rulebook import Rulebook
 from office.settling import resend
 from office.stops import HOME
 from rehearsal.envelopes import Outgoing, build
@@ -55,7 +49,7 @@ from rules.forms import Checked, Figure, Finding, FindingCode, Severity
 from rules.obligations import Standing, SubmissionState
 from rules.timetable import StepKind
 from tests.documents.test_forms import opened, saved
-from tests.office.test_office import KEY, SECRET, Desk, act, local
+from tests.office.test_office import KEY, SECRET, Desk, act, launched, local
 
 MAILS = {p.stem: p.read_bytes() for p in sorted((Path(__file__).parents[1] / "mail" / "bounces").glob("*.eml"))}
 TOKEN = b"muster+ma2-abcdefghij@"  # in the samples
@@ -91,32 +85,10 @@ def loaded(house: Path) -> LoadedCampaign:
 
 
 @pytest.fixture
-def desk(loaded: LoadedCampaign, house: Path, tmp_path: Path, ledger_url: str) -> Iterator[Desk]:
+def desk(loaded: LoadedCampaign, tmp_path: Path, ledger_url: str) -> Iterator[Desk]:
     """Return the office on each kind of database, after the launch went out to everybody."""
-    ledger = Ledger(ledger_url)
-    Base.metadata.create_all(ledger.engine)  # as the migrations do, in a third of the time
-    premises = Premises(
-        ledger=ledger,
-        files=FileStore(tmp_path / "files"),
-        templates=house / "templates",
-        campaigns=house / "campaigns",
-        reports=tmp_path / "reports",
-        maildir=tmp_path / "intake",
-        received_by="mx.office.example",
-        signing=lambda: SECRET,
-        mail_domain="office.example",
-        mail_box="muster",
-        rehearsal=True,
-    )
-    launch = act(local(5, 27, 15))
-    with ledger.writing() as session:
-        launch_campaign(session, premises, launch, loaded)
-        sign_on(session, launch, "test", host="here", pid=1)
-    opened_desk = Desk(house=premises, book=Rulebook(loaded.campaign), forms={})
-    opened_desk.plan(StepKind.LAUNCH, local(5, 27, 15))
-    opened_desk.send(local(5, 27, 15))
-    yield opened_desk
-    ledger.close()
+    with launched(loaded, tmp_path, ledger_url, is_sent=True) as opened_desk:
+        yield opened_desk
 
 
 def mail_to(desk: Desk, code: str, notice: str = "launch") -> MessageRow:

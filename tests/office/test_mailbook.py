@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -12,27 +12,21 @@ from sqlalchemy import select, update
 
 from definition.loading import LoadedCampaign, load_campaign
 from definition.roster import ContactRole, RosterContact
-from ledger.engine import Ledger
 from ledger.errors import UnknownCampaign, UnknownMessage, UnknownParty
-from ledger.files import FileStore
-from ledger.senders import sign_on
-from ledger.tables import Base, MessageRow
+from ledger.tables import MessageRow
 from mail.smtp import Outcome
-from office.launching import launch_campaign
 from office.mailbook import Bytes, MailView, bytes_of, list_mails, view_mail
 from office.outbox import Shard, claim_shard, commit_group, repair
-from office.premises import Premises
 from office.queue import ambiguous_mails, contact_work
-from office.rulebook import Rulebook
 from office.skeletons import LostBytesError
 from office.stops import HOME
 from rehearsal.clerk import Manner
 from rules.lanes import Lane
 from rules.replies import Blame
 from rules.timetable import StepKind
-from tests.office.test_office import KEY, SECRET, Desk, act, local
+from tests.office.test_office import KEY, LAUNCH, Desk, act, local
+from tests.office.test_office import launched as plainly_launched
 
-LAUNCH = local(5, 27, 15)
 # BH001 has a second contact; the only one of BH036 is at a provider with a lane of its own.
 CAST = {
     "BH001": ("duty@bureau.example", "lead@bureau.example"),
@@ -71,33 +65,9 @@ def cast(house: Path) -> LoadedCampaign:
     return replace(whole, units=tuple(units))
 
 
-@contextmanager
-def launched(loaded: LoadedCampaign, folder: Path, url: str) -> Iterator[Desk]:
+def launched(loaded: LoadedCampaign, folder: Path, url: str) -> AbstractContextManager[Desk]:
     """Open an office that has planned its launch, and sent nothing yet."""
-    house = Path(__file__).parents[2]
-    ledger = Ledger(url)
-    Base.metadata.create_all(ledger.engine)  # as the migrations do, in a third of the time
-    premises = Premises(
-        ledger=ledger,
-        files=FileStore(folder / "files"),
-        templates=house / "templates",
-        campaigns=house / "campaigns",
-        reports=folder / "reports",
-        maildir=folder / "intake",
-        received_by="mx.office.example",
-        signing=lambda: SECRET,
-        mail_domain="office.example",
-        mail_box="muster",
-        rehearsal=True,
-        lanes=LANES,
-    )
-    with ledger.writing() as session:
-        launch_campaign(session, premises, act(LAUNCH), loaded)
-        sign_on(session, act(LAUNCH), "test", host="here", pid=1)
-    desk = Desk(house=premises, book=Rulebook(loaded.campaign), forms={})
-    desk.plan(StepKind.LAUNCH, LAUNCH)
-    yield desk
-    ledger.close()
+    return plainly_launched(loaded, folder, url, lanes=LANES)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from office.premises import Premises
 from office.rulebook import Rulebook
 from portal.app import create_app
 from portal.rules import PortalRules
+from tests.images import furnish
 
 KEY = "safety-month-2020"
 SECRET = b"a secret for the tests only"
@@ -74,7 +75,6 @@ def loaded(house: Path) -> LoadedCampaign:
 
 def open_office(loaded: LoadedCampaign, house: Path, folder: Path, url: str) -> Office:
     ledger = Ledger(url)
-    ledger.migrate()
     premises = Premises(
         ledger=ledger,
         files=FileStore(folder / "files"),
@@ -89,11 +89,16 @@ def open_office(loaded: LoadedCampaign, house: Path, folder: Path, url: str) -> 
         rehearsal=True,
         portal_url=URL,
     )
-    office = Office(house=premises, book=Rulebook(loaded.campaign))
-    with ledger.writing() as session:
+
+    def launch() -> None:
+        ledger.migrate()
         launched = Act(actor="rule:test", as_of=local(5, 27, 15), wall=datetime.now(UTC))
-        launch_campaign(session, premises, launched, loaded)
-    return office
+        with ledger.writing() as session:
+            launch_campaign(session, premises, launched, loaded)
+        ledger.close()
+
+    furnish(("portal", repr(loaded)), url, premises.files, launch)
+    return Office(house=premises, book=Rulebook(loaded.campaign))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from definition.loading import LoadedCampaign
 from definition.models import Audience, Review, Rung
+from ledger import audit
 from ledger.acts import Act
 from ledger.campaigns import written
 from ledger.tables import (
@@ -39,6 +40,7 @@ from office.unit_handin import unit_act
 from rehearsal.clerk import Manner, fill_form
 from rules.timetable import StepKind
 from tests.corpus.mails import docx
+from tests.images import furnish
 from tests.portal.conftest import KEY, Clerk, Office, local
 
 PASSWORD = "correct horse battery"
@@ -101,6 +103,23 @@ class Scene:
 
 def open_scene(office: Office) -> Scene:
     """Let the month go on until there is one of everything."""
+    ledger = office.house.ledger
+    url = ledger.engine.url.render_as_string(hide_password=False)
+    with ledger.reading() as session:
+        begins_with = audit.verify(session).head
+    ledger.close()  # it opens again by itself
+
+    def go_on() -> Scene:
+        scene = _go_on(office)
+        ledger.close()
+        return scene
+
+    scene = furnish(("scene", begins_with), url, office.house.files, go_on)
+    office.now = local(6, 4, 10)
+    return scene
+
+
+def _go_on(office: Office) -> Scene:
     house = office.house
     for office.now, step in ((local(5, 27, 15), StepKind.LAUNCH), (local(6, 2), StepKind.ESCALATE)):
         with house.ledger.writing() as session:
@@ -134,7 +153,6 @@ def open_scene(office: Office) -> Scene:
     with house.ledger.writing() as session:
         plan_step(session, house, office.act(), KEY, StepKind.ESCALATE)
         draft_orders(session, house, act, KEY)
-    office.now = local(6, 4, 10)
     with house.ledger.reading() as session:
         versions = {v.state: v.id for v in session.scalars(select(SubmissionRow))}
         requests = {r.kind: r.id for r in session.scalars(select(RequestRow))}
