@@ -100,6 +100,7 @@ class LocalServer:
         """Prepare a server whose database and log lie in ``home``."""
         self.home = home
         self.port = port or free_port()
+        self._any_port = port is None
         self.log = home / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -137,12 +138,19 @@ class LocalServer:
         deadline = time.monotonic() + BOOT_TIMEOUT_S
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
-                break
+                if not self._lost_its_port():
+                    break
+                self.port = free_port()
+                self.start()
             if self._answers():
                 return
             time.sleep(POLL_S)
         tail = self.log.read_text(encoding="utf-8", errors="replace")[-2000:] if self.log.exists() else ""
         raise ServerDidNotStart(f"the Prefect server did not come up on port {self.port}; its log ends:\n{tail}")
+
+    def _lost_its_port(self) -> bool:
+        """Whether another program took the port that was free a moment ago, and we may take any."""
+        return self._process is not None and self._any_port and not is_free(self.port)
 
     def _answers(self) -> bool:
         try:

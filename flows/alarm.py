@@ -4,8 +4,9 @@ from prefect import flow
 
 from flows.deliver import drain_outbox
 from flows.running import FLOWS
-from tasks.alarms import take_over, tell_of_broken_runs
+from tasks.alarms import tell_of_broken_runs
 from tasks.desk import moment_of
+from tasks.turns import take_over
 
 TITLE = "告警"
 DESCRIPTION = (
@@ -23,7 +24,7 @@ async def alarm() -> dict[str, int]:
 
     It looks for itself what broke, so that one run tells of all that broke at once, and a second run of nothing.
     """
-    await take_over("alarm")
+    await take_over()
     moment = moment_of(None)
     told = await tell_of_broken_runs(WATCHED, moment)
     for campaign in told:

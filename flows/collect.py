@@ -13,6 +13,7 @@ from tasks.events import tell_events
 from tasks.naming import run_name
 from tasks.steps import record_step
 from tasks.tally import Tally, publish_tally
+from tasks.turns import take_over
 
 
 @flow(name="collect", flow_run_name=run_name, persist_result=False)
@@ -22,6 +23,7 @@ async def collect(campaign: str, as_of: datetime | None = None, *, fetch: bool =
     A mailbox that is away fails the run, at its end: what was fetched before is taken in all the same. Where a poller
     fetches (`muster serve`), the run does not.
     """
+    await take_over()
     moment = moment_of(as_of)
     away: MailboxAway | None = None
     if fetch:

@@ -11,11 +11,13 @@ from tasks.desk import moment_of
 from tasks.naming import run_name
 from tasks.steps import record_step
 from tasks.tally import Tally, publish_tally
+from tasks.turns import take_over
 
 
 @flow(name="consolidate", flow_run_name=run_name, persist_result=False)
 async def consolidate(campaign: str, as_of: datetime | None = None) -> Tally:
     """Write workbook and summary and send them to the office; at the close, tell every unit where it stands."""
+    await take_over()
     moment = moment_of(as_of)
     planned = await write_reports(campaign, moment)
     delivered = await drain_outbox(campaign, moment)

@@ -12,6 +12,7 @@ from tasks.events import tell_events
 from tasks.naming import run_name
 from tasks.steps import look_at_queue, settle_queue
 from tasks.tally import Tally, publish_tally
+from tasks.turns import take_over
 
 
 async def drain_outbox(campaign: str, moment: datetime) -> Delivered:
@@ -51,6 +52,7 @@ async def _through_the_queue(campaign: str, progress: Progress) -> Delivered:
 @flow(name="deliver", flow_run_name=run_name, persist_result=False)
 async def deliver(campaign: str, as_of: datetime | None = None) -> Tally:
     """Send what waits: after the fence was opened, the window opened, or a run was cut short."""
+    await take_over()
     moment = moment_of(as_of)
     delivered = await drain_outbox(campaign, moment)
     await tell_events()

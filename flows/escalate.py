@@ -11,11 +11,13 @@ from tasks.naming import run_name
 from tasks.planning import plan_notices
 from tasks.steps import record_step
 from tasks.tally import Tally, publish_tally
+from tasks.turns import take_over
 
 
 @flow(name="escalate", flow_run_name=run_name, persist_result=False)
 async def escalate(campaign: str, as_of: datetime | None = None) -> Tally:
     """Send each overdue obligation's next rung, once the rung before has had a working day to take effect."""
+    await take_over()
     moment = moment_of(as_of)
     planned = await plan_notices(campaign, StepKind.ESCALATE, moment)
     delivered = await drain_outbox(campaign, moment)

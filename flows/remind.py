@@ -11,11 +11,13 @@ from tasks.naming import run_name
 from tasks.planning import plan_notices
 from tasks.steps import record_step
 from tasks.tally import Tally, publish_tally
+from tasks.turns import take_over
 
 
 @flow(name="remind", flow_run_name=run_name, persist_result=False)
 async def remind(campaign: str, as_of: datetime | None = None) -> Tally:
     """Send the reminders that should have been sent by now and were not; a later one supersedes an earlier."""
+    await take_over()
     moment = moment_of(as_of)
     planned = await plan_notices(campaign, StepKind.REMIND, moment)
     delivered = await drain_outbox(campaign, moment)

@@ -7,6 +7,7 @@ from prefect import flow
 from flows.deliver import drain_outbox
 from tasks.alarms import tell_of_requests
 from tasks.desk import moment_of
+from tasks.turns import take_over
 
 TITLE = "提醒审批人"
 DESCRIPTION = (
@@ -18,6 +19,7 @@ DESCRIPTION = (
 @flow(name="tell_approvers", flow_run_name=TITLE + " · {campaign}", persist_result=False)
 async def tell_approvers(campaign: str, as_of: datetime | None = None) -> bool:
     """Write to the approvers if there is something they have not been told, and send it; return whether there was."""
+    await take_over()
     moment = moment_of(as_of)
     told = await tell_of_requests(campaign, moment)
     if told:

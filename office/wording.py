@@ -116,6 +116,7 @@ TASK = {
     "take_in": "登记来件",
     "consolidate": "编制汇总材料",
 }
+TOOK_OVER = "另有 {count} 次同类运行在排队等候，由本次一并办理，不再逐一运行。"
 BY_RATE = "按通道限额续发，已发出 {count} 封"
 MOVED = "（改期）"  # of a deadline that a decision moved
 JOINED = "新增单位"

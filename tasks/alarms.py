@@ -14,14 +14,12 @@ from prefect.client.schemas.filters import (
     FlowRunFilterExpectedStartTime,
     FlowRunFilterState,
     FlowRunFilterStateName,
-    FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun
 
 from office.broken_runs import LATE, BrokenRun, tell_operators
 from office.request_notes import note_requests
 from tasks.desk import act_of, premises
-from tasks.many_runs import delete_waiting
 from tasks.tags import campaign_of
 
 BROKEN = ("Failed", "Crashed", "TimedOut")
@@ -35,24 +33,6 @@ async def tell_of_broken_runs(flows: Sequence[str], as_of: datetime) -> dict[str
     """Plan alerts about runs of some flows that broke and were not told; return how many are told in which campaign."""
     runs = await broken_runs(flows)
     return await asyncio.to_thread(_tell, runs, as_of)
-
-
-@task(name="take over from alarms that wait", cache_policy=NO_CACHE)
-async def take_over(flow: str) -> int:
-    """Delete the runs of a flow that wait although their time has come; return how many.
-
-    What they were asked for has happened by now, and who takes over looks for itself. While no worker was there, one
-    was asked for by each run that was late: they would all start, one after the other, to tell nothing.
-    """
-    which = FlowRunFilter(
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-        expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
-    )
-    async with get_client() as client:
-        found = await client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])), flow_run_filter=which, limit=PAGE
-        )
-        return len(await delete_waiting(client, [run.id for run in found]))
 
 
 async def broken_runs(flows: Sequence[str]) -> list[BrokenRun]:

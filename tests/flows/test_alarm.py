@@ -35,23 +35,31 @@ async def alarms_about_a_run_that_breaks(campaign: str) -> list[dict[str, int]]:
 
 
 async def waiting_after_an_alarm() -> list[str]:
-    """Ask for alarms that are due and one that is not; return which of them wait when one has run."""
+    """Ask for alarms that are due, one by hand and one not due; return which of them wait when one has run."""
     from prefect.client.orchestration import get_client  # noqa: PLC0415  after the environment is set
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId  # noqa: PLC0415
-    from prefect.states import Scheduled  # noqa: PLC0415
+    from prefect.flow_engine import run_flow_async  # noqa: PLC0415
+    from prefect.states import Pending, Scheduled  # noqa: PLC0415
 
     from flows.alarm import alarm  # noqa: PLC0415
 
+    now = datetime.now(UTC)
+    due = {"first": now, "late": now - timedelta(hours=1), "due": now, "to come": now + timedelta(seconds=300)}
     async with get_client() as client:
         deployment = await client.create_deployment(await client.create_flow(alarm), "waiting")
-        now = datetime.now(UTC)
-        for name, at in (("late", now - timedelta(hours=1)), ("due", now), ("to come", now + timedelta(seconds=300))):
-            await client.create_flow_run_from_deployment(deployment, name=name, state=Scheduled(scheduled_time=at))
-        await alarm()
+        asked = [
+            await client.create_flow_run_from_deployment(
+                deployment, name=name, idempotency_key=name, state=Scheduled(scheduled_time=at)
+            )
+            for name, at in due.items()
+        ]
+        await client.create_flow_run_from_deployment(deployment, name="by hand", state=Scheduled(scheduled_time=now))
+        await client.set_flow_run_state(asked[0].id, Pending())
+        await run_flow_async(alarm, flow_run=await client.read_flow_run(asked[0].id), parameters={})
         mine = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment]))
         left = await client.read_flow_runs(flow_run_filter=mine)
         await client.delete_deployment(deployment)
-        return [run.name for run in left]
+        return sorted(run.name for run in left if run.id != asked[0].id)
 
 
 def sent(stage: Stage, notice: str) -> list[str]:
@@ -84,9 +92,11 @@ def test_operators_get_a_mail_about_a_run_that_broke_and_no_second_one(stage: Se
     assert set(found) <= ops_of(played)
 
 
-def test_an_alarm_takes_over_from_those_that_wait_and_not_from_one_that_is_to_come(stage: SetUp, prefect: None) -> None:
+def test_an_alarm_takes_over_from_those_that_wait_not_from_a_person_s_nor_one_that_is_to_come(
+    stage: SetUp, prefect: None
+) -> None:
     launched(stage)
-    assert asyncio.run(waiting_after_an_alarm()) == ["to come"]
+    assert asyncio.run(waiting_after_an_alarm()) == ["by hand", "to come"]
 
 
 def test_approvers_get_a_mail_about_an_extension_that_no_digest_told_and_no_second_one(
