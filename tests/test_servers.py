@@ -2,6 +2,7 @@
 
 import os
 import smtplib
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,8 @@ import psutil
 import pytest
 from sqlalchemy import create_engine, text
 
+from deployments import local_server
+from deployments.local_server import LocalServer, ServerDidNotStart, free_port
 from tests import servers
 
 
@@ -76,3 +79,30 @@ def test_tests_of_a_group_stay_together(request: pytest.FixtureRequest) -> None:
         pytest.skip("not shared out to workers")
     # A plugin that reads the marks no longer would start the servers on every worker, and say nothing.
     assert request.node.nodeid.endswith(f"@{Path(__file__).as_posix()}")
+
+
+def test_a_prefect_server_whose_port_was_taken_meanwhile_takes_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stands = tmp_path / "stands"  # in place of the server
+    stands.write_text("#!/bin/sh\nexec sleep 60\n")
+    stands.chmod(0o700)
+    programs = iter(["/bin/false", str(stands), "/bin/false"])  # one without a port ends at once
+    start = LocalServer.start
+
+    def start_next(self: LocalServer) -> None:
+        monkeypatch.setattr("sys.executable", next(programs))
+        start(self)
+
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken, free = other.getsockname()[1], free_port()
+        ports = iter([taken, free])
+        monkeypatch.setattr(local_server, "free_port", lambda: next(ports))
+        monkeypatch.setattr(LocalServer, "start", start_next)
+        monkeypatch.setattr(LocalServer, "_answers", lambda self: self.port == free)
+        with LocalServer(tmp_path) as server:
+            assert server.port == free
+        with pytest.raises(ServerDidNotStart, match=f"port {taken}"), LocalServer(tmp_path, port=taken):
+            pass
