@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: rehearse test test-slow check lock clean
+.PHONY: rehearse test test-slow check install lock clean
 
 rehearse: $(READY)  ## run a whole month on this machine and show the result
 	$(RUN)/muster rehearse --seed 1
@@ -20,6 +20,8 @@ check: $(READY)  ## lint, types, import contracts
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 	$(RUN)/lint-imports
+
+install: $(READY)  ## set up .venv and nothing else, as on a server
 
 lock: $(READY)  ## renew requirements.lock from pyproject.toml
 	$(RUN)/uv pip compile --universal --generate-hashes --no-annotate --no-header --upgrade --extra dev --python-version 3.11 \

@@ -1,4 +1,4 @@
-"""Every knob, once. Read from the environment (``MUSTER_…``), from ``.env`` and from secret files."""
+"""Every knob, once. Read from the environment (``MUSTER_…``), and from ``.env`` in the project's folder."""
 
 import json
 from collections.abc import Sequence
@@ -149,7 +149,7 @@ class Settings(BaseSettings):
     """Settings of one installation; units stand in the names. A bad value stops the start and names the variable."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MUSTER_", env_file=".env", secrets_dir=None, frozen=True, extra="ignore", hide_input_in_errors=True
+        env_prefix="MUSTER_", env_file=HOUSE / ".env", frozen=True, extra="ignore", hide_input_in_errors=True
     )
 
     var_dir: Path = Field(default=HOUSE / "var", description="Where the ledger, files and reports are kept.")
@@ -200,7 +200,7 @@ class Settings(BaseSettings):
     alarm_webhook_block: str = Field(
         default="", description="Name of a Webhook block in Prefect that is called too when a run breaks or is late."
     )
-    sweep_s: float = Field(default=300.0, gt=0, description="How often it sends what waits, woken or not.")
+    sweep_s: float = Field(default=300.0, gt=0, description="How often `muster serve` sends what waits, woken or not.")
     reconcile_s: float = Field(
         default=180.0, ge=1, description="How often the deployed reconcile flow looks for what is due and was not done."
     )

@@ -63,7 +63,7 @@ def release(*, campaign: str | None = None, lane: str | None = None, grounds: st
         again = stops.release(session, act(), scope, grounds)
         behind, waiting = fence.held_by_campaign(session, house, campaign), fence.waiting_in(session, campaign)
     back = f"; {again} mails that were refused there wait again" if again else ""
-    leaves = "what waits leaves with `muster run deliver`, or by itself where `muster serve` runs"
+    leaves = "what waits leaves with `muster run deliver CAMPAIGN`, or by itself under `muster up` or `muster serve`"
     if behind:
         others = waiting - behind.total()
         leaves = f"of what waits, the fence lets {others} through" if others else "no mail leaves yet"

@@ -32,7 +32,7 @@ def when_answer_leaves(session: "Session", house: "Premises", campaign: str) -> 
 
 
 def _when(campaign: str, *, behind_the_fence: bool, but: str = "") -> str:
-    leaves = f"it leaves with `muster run deliver {campaign}`, or by itself where `muster serve` runs"
+    leaves = f"it leaves with `muster run deliver {campaign}`, or by itself under `muster up` or `muster serve`"
     if not behind_the_fence:
         return leaves
     return f"it stays behind the fence{but} until {go_live_command(campaign)} opens it; from then on {leaves}"

@@ -14,7 +14,7 @@ from definition.yaml_source import Source
 from rules.addresses import ADDRESS
 from rules.deadlines import NamedTime
 
-NOTICES = (
+NOTICES = (  # that may be needed in any campaign; which the ladder's rungs need, they name
     "launch",
     "reminder",
     "reminder_responsible",
@@ -23,8 +23,15 @@ NOTICES = (
     "acknowledged",
     "granted",
     "refused",
+    "decided",
+    "correction",
+    "announcement",
     "contact_changed",
     "answer",
+    "supervision_order",
+    "circulation",
+    "alert",
+    "digest",
     "summary",
     "closing",
 )

@@ -54,7 +54,7 @@ def children_of(config: Settings, port: int) -> list[Child]:
         CannotStand: something they need is missing or taken.
 
     """
-    if Path.cwd() != HOUSE:  # its children run there, and would read another `.env` than this process
+    if Path.cwd() != HOUSE:  # its children run there, and paths that are named relatively would be others
         raise CannotStand(f"`muster up` is started in its own folder: cd {HOUSE}")
     var_dir = config.var_dir.resolve()
     auth = config.prefect_auth.get_secret_value()

@@ -18,7 +18,7 @@ from office.rulebook import Rulebook, rulebook_of
 from rules.delivery import Unsent, next_opening
 
 NOBODY = ""  # asks without being a sender
-READY = "ready: leaves with the next run of deliver, or by itself where `muster serve` runs"
+READY = "ready: leaves with the next run of deliver, or by itself under `muster up` or `muster serve`"
 
 
 def why_waiting(

@@ -191,3 +191,12 @@ def test_a_clock_of_the_campaigns_own_is_for_rehearsals_only(monkeypatch: pytest
     own = Settings(rehearsal=True).clock
     assert own is not None
     assert own.speed == 21600
+
+
+def test_the_env_file_is_the_project_s_wherever_a_command_is_started(
+    house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("MUSTER_SWEEP_S=7\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert Settings().sweep_s != 7
+    assert Settings.model_config["env_file"] == house / ".env"
