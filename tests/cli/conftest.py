@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+import settings
 from cli.app import main
 from definition.loading import LoadedCampaign
+from tasks import desk as premises_of_settings
 from tests.office.test_mailbook import LAUNCH, LOST, answered, launched
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
 from tests.office.test_office import Desk
@@ -20,11 +22,15 @@ Muster = Callable[..., subprocess.CompletedProcess[str]]
 Door = Callable[..., tuple[int, str, str]]
 
 
+def own_settings(folder: Path) -> dict[str, str]:
+    return {"MUSTER_VAR_DIR": str(folder / "var"), "MUSTER_SIGNING_SECRET": "a secret for the tests only"}
+
+
 @pytest.fixture
 def muster(house: Path, tmp_path: Path) -> Muster:
     """Return a function that runs the command in an installation of its own."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("MUSTER_", "PREFECT_"))}
-    own = {"MUSTER_VAR_DIR": str(tmp_path / "var"), "MUSTER_SIGNING_SECRET": "a secret for the tests only"}
+    own = own_settings(tmp_path)
 
     def run(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -46,6 +52,25 @@ def bare_door(monkeypatch: pytest.MonkeyPatch) -> Door:
         with pytest.raises(SystemExit) as ended:
             main(words)
         return int(ended.value.code or 0), said.getvalue(), complained.getvalue()
+
+    return run
+
+
+@pytest.fixture
+def own_door(bare_door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Door:
+    """Return the same in the installation of :func:`muster`; each command opens and closes the ledger anew."""
+    for name, value in own_settings(tmp_path).items():
+        monkeypatch.setenv(name, value)
+
+    def run(*words: str, width: int = 150) -> tuple[int, str, str]:
+        settings.settings.cache_clear()
+        try:
+            return bare_door(*words, width=width)
+        finally:
+            if premises_of_settings._open.cache_info().currsize:
+                premises_of_settings.premises().ledger.close()
+            premises_of_settings._open.cache_clear()
+            settings.settings.cache_clear()
 
     return run
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Muster
+from tests.cli.conftest import Door, Muster
 
 
 @pytest.fixture
@@ -14,17 +14,19 @@ def password(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_an_account_is_added_listed_changed_and_removed(muster: Muster, tmp_path: Path, password: str) -> None:
+def test_an_account_is_added_listed_changed_and_removed(
+    muster: Muster, own_door: Door, tmp_path: Path, password: str
+) -> None:
     done = muster("staff", "add", "li", "--role", "viewer", "--display", "李四", "--password-file", password)
     assert (done.returncode, done.stdout) == (0, "li may log in at /staff/ of the portal as viewer\n"), done.stderr
-    assert muster("staff", "role", "li", "approver").returncode == 0
-    listed = muster("staff", "list").stdout
+    assert own_door("staff", "role", "li", "approver")[0] == 0
+    listed = own_door("staff", "list")[1]
     assert "李四" in listed
     assert "approver" in listed
-    assert "0 visits ended" in muster("staff", "password", "li", "--password-file", password).stdout
+    assert "0 visits ended" in own_door("staff", "password", "li", "--password-file", password)[1]
     assert b"correct horse" not in (tmp_path / "var" / "ledger.db").read_bytes()
-    assert muster("staff", "remove", "li").returncode == 0
-    assert "0 accounts" in muster("staff", "list").stdout
+    assert own_door("staff", "remove", "li")[0] == 0
+    assert "0 accounts" in own_door("staff", "list")[1]
     assert "the audit trail verifies: 4 entries" in muster("audit", "--verify").stdout
 
 
@@ -38,9 +40,9 @@ def test_an_account_is_added_listed_changed_and_removed(muster: Muster, tmp_path
         (("add", "li", "--role", "viewer", "--password-file", "/no/such/file"), "name a file whose first line is it"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(muster: Muster, password: str, words: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_done_is_one_sentence(own_door: Door, password: str, words: tuple[str, ...], said: str) -> None:
     given = () if "--password-file" in words or words[0] != "add" else ("--password-file", password)
-    done = muster("staff", *words, *given)
-    assert done.returncode == 1
-    assert said in done.stderr.replace("\n", " ")
-    assert "Traceback" not in done.stderr
+    status, _, complained = own_door("staff", *words, *given)
+    assert status == 1
+    assert said in complained.replace("\n", " ")
+    assert "Traceback" not in complained

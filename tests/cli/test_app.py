@@ -19,7 +19,7 @@ from mail.parsing import parse_mail
 from office.samples import NOTICES
 from rehearsal.clock import WorldClock
 from rehearsal.post_office import PostOffice
-from tests.cli.conftest import Muster
+from tests.cli.conftest import Door, Muster
 
 
 def test_check_passes_the_shipped_campaign(muster: Muster) -> None:
@@ -37,11 +37,11 @@ def test_check_lists_faults_and_fails(muster: Muster, house: Path, tmp_path: Pat
     assert "units.csv:4: code BH002 stands on line 3 already" in done.stdout
 
 
-def test_the_plan_of_the_month_names_its_steps(muster: Muster) -> None:
-    done = muster("plan", "safety-month-2020")
-    assert done.returncode == 0, done.stderr
-    assert "2020-05-29 Fri 09:00" in done.stdout  # the Sunday deadline's reminders, on Friday
-    assert "活动计划表、负责人及联络员推荐表" in done.stdout.replace("\n", "")
+def test_the_plan_of_the_month_names_its_steps(own_door: Door) -> None:
+    status, said, complained = own_door("plan", "safety-month-2020")
+    assert status == 0, complained
+    assert "2020-05-29 Fri 09:00" in said  # the Sunday deadline's reminders, on Friday
+    assert "活动计划表、负责人及联络员推荐表" in said.replace("\n", "")
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_the_plan_of_the_month_names_its_steps(muster: Muster) -> None:
         (("rehearse", "--units", "0"), "--units takes a number from 1"),
     ],
 )
-def test_a_wish_that_cannot_be_met_is_one_sentence(muster: Muster, words: tuple[str, ...], said: str) -> None:
-    done = muster(*words)
-    assert done.returncode == 1
-    assert said in done.stderr.replace("\n", " ")
-    assert "Traceback" not in done.stderr
+def test_a_wish_that_cannot_be_met_is_one_sentence(own_door: Door, words: tuple[str, ...], said: str) -> None:
+    status, _, complained = own_door(*words)
+    assert status == 1
+    assert said in complained.replace("\n", " ")
+    assert "Traceback" not in complained
 
 
 def test_a_placeholder_secret_stops_the_start(muster: Muster) -> None:
@@ -76,10 +76,10 @@ def test_a_bad_setting_names_its_variable(muster: Muster) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_an_empty_ledger_verifies(muster: Muster) -> None:
-    done = muster("audit", "--verify")
-    assert done.returncode == 0, done.stderr
-    assert "0 entries" in done.stdout
+def test_an_empty_ledger_verifies(own_door: Door) -> None:
+    status, said, complained = own_door("audit", "--verify")
+    assert status == 0, complained
+    assert "0 entries" in said
 
 
 def test_a_ledger_that_cannot_be_opened_is_one_sentence(muster: Muster) -> None:
