@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
 from definition.loading import LoadedCampaign, load_campaign
 from ledger.acts import Act
@@ -17,6 +18,7 @@ from ledger.engine import Ledger
 from ledger.facts import load_obligations
 from ledger.files import FileStore
 from mail.tokens import sign
+from office import staff_accounts
 from office.launching import launch_campaign
 from office.links import link_text
 from office.premises import Premises
@@ -29,6 +31,8 @@ KEY = "safety-month-2020"
 SECRET = b"a secret for the tests only"
 URL = "https://report.office.example"
 FORM = "application/x-www-form-urlencoded"
+SHIPPED = staff_accounts._HASHER
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 def local(month: int, day: int, hour: int = 9, minute: int = 0) -> datetime:
@@ -60,6 +64,12 @@ class Office:
 
     def token(self, code: str = "BH001") -> str:
         return sign("p", self.party_id(code), SECRET)
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords as they are hashed in service, but with the least work."""
+    monkeypatch.setattr(staff_accounts, "_HASHER", QUICK)
 
 
 @pytest.fixture(scope="session")

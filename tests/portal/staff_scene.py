@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from datetime import date
 from email.message import EmailMessage
@@ -40,7 +41,7 @@ from office.unit_handin import unit_act
 from rehearsal.clerk import Manner, fill_form
 from rules.timetable import StepKind
 from tests.corpus.mails import docx
-from tests.images import furnish
+from tests.images import Said, furnish
 from tests.portal.conftest import KEY, Clerk, Office, local
 
 PASSWORD = "correct horse battery"
@@ -71,9 +72,28 @@ def staffed(loaded: LoadedCampaign) -> LoadedCampaign:
 
 
 def add_accounts(office: Office, *names: str) -> None:
-    with office.house.ledger.writing() as session:
-        for name in names or ROLES:
-            add(session, office.act(), name, display=f"{name.title()}同志", role=ROLES[name], hashed=hashed())
+    def add_them() -> None:
+        with office.house.ledger.writing() as session:
+            for name in names or ROLES:
+                add(session, office.act(), name, display=f"{name.title()}同志", role=ROLES[name], hashed=hashed())
+
+    _furnish(office, ("accounts", names), add_them)
+
+
+def _furnish(office: Office, what: Hashable, build: Callable[[], Said]) -> Said:
+    """Bring the office from where it is to where ``build`` brings it, once for all that are there."""
+    ledger = office.house.ledger
+    with ledger.reading() as session:
+        begins_with = audit.verify(session).head
+    ledger.close()  # it opens again by itself
+
+    def built() -> Said:
+        said = build()
+        ledger.close()
+        return said
+
+    url = ledger.engine.url.render_as_string(hide_password=False)
+    return furnish((what, begins_with), url, office.house.files, built)
 
 
 @dataclass
@@ -103,18 +123,7 @@ class Scene:
 
 def open_scene(office: Office) -> Scene:
     """Let the month go on until there is one of everything."""
-    ledger = office.house.ledger
-    url = ledger.engine.url.render_as_string(hide_password=False)
-    with ledger.reading() as session:
-        begins_with = audit.verify(session).head
-    ledger.close()  # it opens again by itself
-
-    def go_on() -> Scene:
-        scene = _go_on(office)
-        ledger.close()
-        return scene
-
-    scene = furnish(("scene", begins_with), url, office.house.files, go_on)
+    scene = _furnish(office, "scene", lambda: _go_on(office))
     office.now = local(6, 4, 10)
     return scene
 

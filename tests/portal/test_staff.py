@@ -17,6 +17,7 @@ from definition.loading import LoadedCampaign
 from ledger import audit
 from ledger.staff import find_staff, give_password, give_role, remove_staff
 from ledger.tables import AuditRow, DecisionRow, StaffRow, VisitRow
+from office import staff_accounts
 from office.staff_accounts import Role, Strangers, hash_password, is_password, log_in
 from portal.app import create_app
 from portal.rules import PortalRules
@@ -24,7 +25,7 @@ from portal.staff import login
 from portal.staff.door import way_on
 from portal.staff.routes import DEEDS, LOOKS
 from portal.staff.visit import Deed, Look
-from tests.portal.conftest import URL, Office, open_office
+from tests.portal.conftest import SHIPPED, URL, Office, open_office
 from tests.portal.conftest import loaded as shipped  # noqa: F401  a fixture of ours too
 from tests.portal.staff_scene import PASSWORD, ROLES, Scene, StaffClerk, add_accounts, open_scene, staffed
 
@@ -127,6 +128,14 @@ def test_a_password_for_nobody_is_tried_all_the_same() -> None:
     for easy, name in (("short", "li"), ("administrator", "administrator"), ("x" * 201, "li")):
         with pytest.raises(ValueError, match="the password is"):
             hash_password(easy, name)
+
+
+def test_passwords_are_hashed_as_rfc_9106_recommends_where_memory_is_scarce(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staff_accounts, "_HASHER", SHIPPED)
+    hashed = hash_password(PASSWORD, "li")
+    assert hashed.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert is_password(hashed, PASSWORD)
+    assert not is_password(hashed, "wrong wrong wrong")
 
 
 async def test_whoever_tries_passwords_is_slowed_down_and_others_are_not(office: Office, watch: Watch) -> None:
