@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import cache
 
 import pytest
 from fastapi.routing import APIRoute
@@ -21,15 +22,16 @@ from tests.portal.conftest import SECRET, Clerk, Office, clerk_of, local
 NAME = "天津经济技术开发区安委会"
 
 
+@cache
+def routes() -> list[tuple[str, str]]:
+    """Return every route below a link as (method, path)."""
+    every = [route for group in ROUTES for route in group(None).routes if isinstance(route, APIRoute)]  # type: ignore[arg-type]
+    return [(method, route.path.removeprefix("/u/{link}")) for route in every for method in route.methods or ()]
+
+
 def paths(*, number: int) -> list[tuple[str, str]]:
-    """Return every route below a link as (method, path), numbers filled in."""
-    found = []
-    for group in ROUTES:
-        for route in group(None).routes:  # type: ignore[arg-type]
-            if isinstance(route, APIRoute):
-                path = route.path.removeprefix("/u/{link}")
-                found += [(m, path.format(number=number, key="materials")) for m in route.methods or ()]
-    return found
+    """Return the same, numbers filled in."""
+    return [(method, path.format(number=number, key="materials")) for method, path in routes()]
 
 
 def recorded(office: Office) -> list[int]:
