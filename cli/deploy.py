@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
 from cli.desk import Refused, premises, use_prefect
 from cli.showing import say
@@ -26,7 +26,7 @@ def deploy(campaign: str | None = None, *, house: bool = False, all: bool = Fals
     """  # noqa: D205  the help's first paragraph
     if campaign is None and not house:
         raise Refused("name a campaign to deploy, or --house for what is there once for all campaigns")
-    use_prefect()
+    _reach_server()
     from deployments.deploying import deploy_campaign, deploy_house  # noqa: PLC0415
 
     premises()
@@ -44,7 +44,7 @@ def undeploy(campaign: str, *, all: bool = False) -> None:  # noqa: A002  the fl
         all: show each run and each deployment; without it those of a kind are one line.
 
     """
-    use_prefect()
+    _reach_server()
     from deployments.deploying import undeploy_campaign  # noqa: PLC0415
 
     _carry_out(undeploy_campaign(campaign), each=all)
@@ -67,27 +67,26 @@ def _say_if_unlaunched(campaign: str) -> None:
         say(f"{key} was to be launched on {at}; `muster run launch {key}`, and the rest is planned", style="yellow")
 
 
-def _carry_out(change: Awaitable["Changes"], *, each: bool) -> None:
-    """Make a change and show its plan; where no server answers, say how to start one."""
-    changes = asyncio.run(_on_server(change))
+def _carry_out(change: Coroutine[Any, Any, "Changes"], *, each: bool) -> None:
+    """Make a change and show its plan."""
+    changes = asyncio.run(change)
     for line in changes.lines() if each else changes.summary():
         say(line, style=STYLES.get(line[0]))
 
 
-async def _on_server(change: Awaitable["Changes"]) -> "Changes":
+def _reach_server() -> None:
+    """Say at once how to start a server where none answers, before all that deploying needs is imported."""
+    use_prefect()
     if "PREFECT_API_URL" not in os.environ:
-        _let_go(change)
         raise Refused("no Prefect server stands here, and PREFECT_API_URL names none; start one with `muster up`")
+    where = asyncio.run(_where_none_answers())
+    if where is not None:
+        raise Refused(f"no Prefect server answers at {where}; start one with `muster up`")
+
+
+async def _where_none_answers() -> str | None:
+    """Return the address of the server if it does not answer."""
     from prefect.client.orchestration import get_client  # noqa: PLC0415
 
     async with get_client() as client:
-        trouble, where = await client.api_healthcheck(), client.api_url
-    if trouble is not None:
-        _let_go(change)
-        raise Refused(f"no Prefect server answers at {where}; start one with `muster up`")
-    return await change
-
-
-def _let_go(change: Awaitable["Changes"]) -> None:
-    if asyncio.iscoroutine(change):
-        change.close()
+        return str(client.api_url) if await client.api_healthcheck() is not None else None

@@ -1,13 +1,29 @@
 """`muster deploy`: a plan of what changed, and a sentence where no server answers."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from deployments.automations import WAKES
 from office import wording
-from tests.cli.conftest import Muster
+from settings import settings
+from tests.cli.conftest import Door, Muster
 from tests.servers import free_port
 
 KEY = "safety-month-2020"
+
+
+@pytest.fixture
+def operator(
+    bare_door: Door, muster: Muster, prefect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Door]:
+    """Return the command in this process, in the installation of ``muster``."""
+    monkeypatch.setenv("MUSTER_VAR_DIR", str(tmp_path / "var"))
+    monkeypatch.setenv("MUSTER_SIGNING_SECRET", "a secret for the tests only")
+    settings.cache_clear()
+    yield bare_door
+    settings.cache_clear()
 
 
 def test_without_a_server_deploying_says_how_to_start_one(muster: Muster) -> None:
@@ -25,21 +41,20 @@ def test_a_campaign_or_the_house_has_to_be_named(muster: Muster) -> None:
 
 
 def test_the_plan_is_shown_and_a_campaign_of_the_past_says_that_it_has_no_step_to_come(
-    muster: Muster, prefect: str
+    muster: Muster, operator: Door, prefect: str
 ) -> None:
-    server = f"{prefect}/api"
     try:
-        done = muster("deploy", KEY, PREFECT_API_URL=server)
+        done = muster("deploy", KEY, PREFECT_API_URL=f"{prefect}/api")
         assert done.returncode == 0, done.stderr
         assert "+ 6 deployments launch, collect, remind, escalate, consolidate, deliver\n" in done.stdout
         assert "+ 6 automations planned, opened, " in done.stdout
         assert "was to be launched on 2020-05-27 15:00 and has closed since: it has no step to come" in done.stdout
-        again = muster("deploy", KEY, PREFECT_API_URL=server)
-        assert [line for line in again.stdout.splitlines() if line[0] in "+~-"] == []
-        assert "= 15 unchanged" in again.stdout  # pool, deployments, automations
+        _, again, _ = operator("deploy", KEY)
+        assert [line for line in again.splitlines() if line[0] in "+~-"] == []
+        assert "= 15 unchanged" in again  # pool, deployments, automations
     finally:
-        gone = muster("undeploy", KEY, "--all", PREFECT_API_URL=server)
-    assert sorted(gone.stdout.splitlines()) == sorted(
+        _, gone, _ = operator("undeploy", KEY, "--all")
+    assert sorted(gone.splitlines()) == sorted(
         [
             *(
                 f"- deployment {kind}/{wording.STEP[kind]} · {KEY}"
@@ -52,8 +67,8 @@ def test_the_plan_is_shown_and_a_campaign_of_the_past_says_that_it_has_no_step_t
 
 
 @pytest.mark.parametrize("campaign", ["no-such-month"])
-def test_an_unknown_campaign_is_refused_with_those_there_are(muster: Muster, prefect: str, campaign: str) -> None:
-    done = muster("deploy", campaign, PREFECT_API_URL=f"{prefect}/api")
-    assert done.returncode == 1
-    assert "Known campaigns: safety-month-2020" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_an_unknown_campaign_is_refused_with_those_there_are(operator: Door, campaign: str) -> None:
+    status, _, complained = operator("deploy", campaign)
+    assert status == 1
+    assert "Known campaigns: safety-month-2020" in complained
+    assert "Traceback" not in complained
