@@ -12,7 +12,6 @@ from documents.opening import UnreadableWorkbook
 from documents.sandbox import SANDBOX
 from documents.sniff import FileKind, sniff
 from ledger.acts import Act
-from ledger.campaigns import find_party
 from ledger.facts import load_obligations
 from ledger.outbox import NewMessage, plan_messages
 from ledger.submissions import (
@@ -34,6 +33,7 @@ from office.premises import Premises
 from office.refusals import Mistaken
 from office.rulebook import open_book, rulebook_of
 from office.unchanged import standing_as_said
+from office.units import find_unit
 from office.workbooks import NotPlacedError
 from rules.notices import ItemDue
 from rules.obligations import Obligation, SubmissionState
@@ -240,7 +240,7 @@ def hand_in_on_behalf(  # noqa: PLR0913
     """
     check_on_behalf(act, grounds, received_at)
     row, _ = open_book(session, campaign)
-    party = find_party(session, row.id, code)
+    party = find_unit(session, code, row.key)
     intake = note_arrival(session, act, party, mailbox="desk", matched_by="staff", received_at=received_at)
     hand_in = HandIn(
         party=party,

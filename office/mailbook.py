@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
-from ledger.campaigns import find_campaign, find_party
+from ledger.campaigns import find_campaign
 from ledger.errors import UnknownParty
 from ledger.outbox import attempts_of, find_message
 from ledger.tables import (
@@ -104,19 +104,26 @@ def list_mails(
     )
 
 
+def _parties_called(session: Session, unit: str, campaign: str | None) -> Sequence[int]:
+    """Return who bears a code or a full name, in one campaign or in any."""
+    called = select(PartyRow.id).where(or_(PartyRow.code == unit, PartyRow.name == unit))
+    if campaign is not None:
+        called = called.join(CampaignRow, CampaignRow.id == PartyRow.campaign_id).where(CampaignRow.key == campaign)
+    if found := session.scalars(called).all():
+        return found
+    where = campaign or "any campaign"
+    raise UnknownParty(f"no party {unit!r} takes part in {where}; `muster board CAMPAIGN` lists the codes")
+
+
 def _matching(
     session: Session, campaign: str | None, unit: str | None, state: str | None, notice: str | None
 ) -> list[ColumnElement[bool]]:
     wanted: list[ColumnElement[bool]] = []
     if campaign is not None:
-        row = find_campaign(session, campaign)
-        wanted.append(MessageRow.campaign_id == row.id)
-        if unit is not None:
-            find_party(session, row.id, unit)
-    elif unit is not None and session.scalar(select(PartyRow.id).where(PartyRow.code == unit).limit(1)) is None:
-        raise UnknownParty(f"no party {unit!r} takes part in any campaign; `muster board CAMPAIGN` lists the codes")
+        wanted.append(MessageRow.campaign_id == find_campaign(session, campaign).id)
     if unit is not None:
-        wanted.append(PartyRow.code == unit)
+        parties = _parties_called(session, unit, campaign)
+        wanted.append(MessageRow.party_id.in_(parties))
     if state is not None:
         wanted.append(MessageRow.state == _one_of("state", state, list(MessageState)))
     if notice is not None:

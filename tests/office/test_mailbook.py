@@ -123,6 +123,8 @@ def test_the_newest_mails_are_shown_and_all_that_match_are_counted(desk: Desk) -
         ({}, 6),
         ({"campaign": KEY, "unit": "BH036"}, 2),
         ({"unit": "BH036", "notice": "launch"}, 1),
+        ({"campaign": KEY, "unit": "塘沽街道办事处"}, 2),
+        ({"unit": "塘沽街道办事处", "state": "sent"}, 1),
         ({"state": "sent"}, 3),
         ({"state": "bounced"}, 0),
     ],
