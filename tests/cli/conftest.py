@@ -14,9 +14,9 @@ import settings
 from cli.app import main
 from definition.loading import LoadedCampaign
 from tasks import desk as premises_of_settings
-from tests.office.test_mailbook import LAUNCH, LOST, answered, launched
+from tests.office.test_mailbook import LOST, answered, launched
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
-from tests.office.test_office import Desk
+from tests.office.test_office import LAUNCH, Desk
 
 Muster = Callable[..., subprocess.CompletedProcess[str]]
 Door = Callable[..., tuple[int, str, str]]

@@ -13,8 +13,8 @@ from ledger.tables import MessageRow
 from rules.timetable import StepKind
 from tasks.tally import Tally
 from tests.cli.conftest import Door
-from tests.office.test_mailbook import LAUNCH, LOST, answered, launched, mail_of
-from tests.office.test_office import KEY, Desk, act, local
+from tests.office.test_mailbook import LOST, answered, launched, mail_of
+from tests.office.test_office import KEY, LAUNCH, Desk, act, local
 
 COMMAND = f'`muster go-live {KEY} --grounds "…"`'
 

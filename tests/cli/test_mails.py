@@ -11,8 +11,8 @@ from sqlalchemy import update
 from ledger.tables import ContactRow, MessageRow
 from rules.timetable import StepKind
 from tests.cli.conftest import Door
-from tests.office.test_mailbook import LAUNCH, answered, mail_of
-from tests.office.test_office import KEY, Desk, act, local
+from tests.office.test_mailbook import answered, mail_of
+from tests.office.test_office import KEY, LAUNCH, Desk, act, local
 
 
 @pytest.mark.parametrize(

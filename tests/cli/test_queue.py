@@ -11,8 +11,8 @@ from ledger.campaigns import mark_contact_bad
 from ledger.tables import ContactRow, IntakeRow
 from mail.parsing import parse_mail
 from tests.cli.conftest import Door
-from tests.office.test_mailbook import LAUNCH, LOST, answered, launched
-from tests.office.test_office import KEY, Desk, act, local
+from tests.office.test_mailbook import LOST, answered, launched
+from tests.office.test_office import KEY, LAUNCH, Desk, act, local
 
 
 @pytest.fixture(scope="module")

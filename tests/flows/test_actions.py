@@ -34,9 +34,9 @@ from rehearsal.clerk import Manner
 from rules.obligations import Standing
 from rules.timetable import StepKind
 from settings import settings
-from tests.office.test_mailbook import LAUNCH, answered, launched
+from tests.office.test_mailbook import answered, launched
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
-from tests.office.test_office import KEY, Desk, act, local
+from tests.office.test_office import KEY, LAUNCH, Desk, act, local
 
 UNIT, OTHER = "BH001", "BH036"
 NOW = local(5, 28, 10)

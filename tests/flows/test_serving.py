@@ -37,9 +37,9 @@ from rules.lanes import LanePace
 from settings import settings
 from tests.flows.test_month import SetUp
 from tests.flows.test_month import stage as stage  # noqa: PLC0414  a fixture of ours too
-from tests.office.test_mailbook import LAUNCH, UNWELCOME, answered, launched
+from tests.office.test_mailbook import UNWELCOME, answered, launched
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
-from tests.office.test_office import KEY, Desk, act
+from tests.office.test_office import KEY, LAUNCH, Desk, act
 from tests.servers import free_port
 
 HOUR = 3600.0

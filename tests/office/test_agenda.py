@@ -20,9 +20,9 @@ from office.pausing import close, pause
 from office.stops import hold
 from office.wakes import marks, may_leave
 from rules.timetable import StepKind
-from tests.office.test_mailbook import LAUNCH, answered, launched
+from tests.office.test_mailbook import answered, launched
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
-from tests.office.test_office import KEY, Desk, act, local
+from tests.office.test_office import KEY, LAUNCH, Desk, act, local
 
 HOUR = timedelta(hours=1)
 

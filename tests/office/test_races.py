@@ -32,9 +32,9 @@ from office.requests import ask_extension, grant, refuse
 from office.review import accept, return_to_unit
 from office.units import find_obligation, find_unit
 from rules.timetable import StepKind
-from tests.office.test_mailbook import LAUNCH, answered, launched
+from tests.office.test_mailbook import answered, launched
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
-from tests.office.test_office import KEY, Desk, act, local
+from tests.office.test_office import KEY, LAUNCH, Desk, act, local
 
 UNIT = "BH001"
 NOON = local(5, 28, 12)

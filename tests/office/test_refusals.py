@@ -16,9 +16,9 @@ from office.choosing import campaign_meant, names_in
 from office.refusal_wording import REFUSED
 from office.refusals import Mistaken, NotPossible, in_chinese
 from office.units import find_unit
-from tests.office.test_mailbook import LAUNCH, launched
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
-from tests.office.test_office import KEY, Desk, act
+from tests.office.test_mailbook import launched
+from tests.office.test_office import KEY, LAUNCH, Desk, act
 
 STAFF_NEVER_MEET = {"UnknownFinding", "UnknownPaper", "UnknownStaff", "BehindTheCampaign", "BrokenChain", "TakenOver"}
 

@@ -18,9 +18,9 @@ from office.generations import next_generation
 from office.outbox import repair
 from office.settling import is_given_up, resend, settle_ambiguous
 from rules.timetable import StepKind
-from tests.office.test_mailbook import LATER, LAUNCH, LOST, NO_USER, UNWELCOME, answered, launched, mail_of
+from tests.office.test_mailbook import LATER, LOST, NO_USER, UNWELCOME, answered, launched, mail_of
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
-from tests.office.test_office import KEY, Desk, act, local
+from tests.office.test_office import KEY, LAUNCH, Desk, act, local
 
 EVENING = local(5, 27, 17)
 

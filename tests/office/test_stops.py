@@ -16,9 +16,9 @@ from ledger.tables import MessageRow, MessageState
 from office.alerts import alert_lines
 from office.stops import HOME, LaneView, hold, lanes_now, release, scope_of, stops_in_words, zone_of_house
 from rules.lanes import Lane, LanePace
-from tests.office.test_mailbook import LANES, LAUNCH, LOST, UNWELCOME, answered, launched, mail_of
+from tests.office.test_mailbook import LANES, LOST, UNWELCOME, answered, launched, mail_of
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
-from tests.office.test_office import KEY, Desk, act
+from tests.office.test_office import KEY, LAUNCH, Desk, act
 
 ALL, CAMPAIGN, TENCENT = "all", f"campaign:{KEY}", "lane:tencent"
 

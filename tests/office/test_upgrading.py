@@ -18,9 +18,9 @@ from office.agenda import agenda_of, record_step
 from office.launching import join_unit
 from office.wakes import marks, may_leave
 from rules.timetable import StepKind
-from tests.office.test_mailbook import LAUNCH, answered, launched
+from tests.office.test_mailbook import answered, launched
 from tests.office.test_mailbook import cast as cast  # noqa: PLC0414  a fixture of ours too
-from tests.office.test_office import KEY, Desk, act, local
+from tests.office.test_office import KEY, LAUNCH, Desk, act, local
 
 BEFORE = "0009"  # the last without step_runs
 EVENING = local(6, 3, 18)  # on 06-03 the campaign was run last; of what is due on 06-05 was reminded that morning
