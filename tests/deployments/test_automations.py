@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,7 +63,7 @@ def definition(house: Path) -> Campaign:
 
 
 @pytest.fixture
-async def client(prefect: str) -> AsyncIterator[PrefectClient]:
+async def client(prefect: str, pool: None) -> AsyncIterator[PrefectClient]:
     async with get_client() as opened:
         await clear(opened)  # other tests of this run deploy too
         yield opened
@@ -84,12 +85,16 @@ def known(monkeypatch: pytest.MonkeyPatch, definition: Campaign) -> dict[str, Ca
     return found
 
 
+@pytest.fixture(scope="session")
+async def pool(prefect: str) -> None:
+    """Make the work pool, once for all tests."""
+    template = ProcessWorker.get_default_base_job_template()
+    with suppress(ObjectAlreadyExists):
+        async with get_client() as client:
+            await client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
+
+
 async def deploy(client: PrefectClient, flow: str, name: str) -> UUID:
-    try:
-        template = ProcessWorker.get_default_base_job_template()
-        await client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
-    except ObjectAlreadyExists:
-        pass
     flow_id = await client.create_flow({**FLOWS, **HOUSE_FLOWS}[flow])  # type: ignore[arg-type]
     tags = [f"campaign:{name}", flow] if name != HOUSE_WIDE else [flow]
     return await client.create_deployment(
