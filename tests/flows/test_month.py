@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,7 +66,20 @@ def test_a_month_of_every_temperament_holds_and_a_second_pass_sends_nothing(stag
 
 def _is_dull(step: Step) -> bool:
     """Whether a step teaches nothing that others do not; each costs three runs on the server."""
-    return step.subject == DAILY or (step.kind is StepKind.COLLECT and step.moment.day % 2 == 0)
+    return step.subject == DAILY or (step.kind is StepKind.COLLECT and step.moment.day % 4 != 1)
+
+
+def _twice_each() -> Callable[[Step], bool]:
+    """Return whether a step was missed: all collections but Monday's, and what was said in two other weeks before."""
+    said: Counter[tuple[StepKind, str]] = Counter()
+
+    def missed(step: Step) -> bool:
+        if step.kind is StepKind.COLLECT:
+            return step.moment.weekday() != 0
+        said[step.kind, step.subject] += 1
+        return said[step.kind, step.subject] > 2
+
+    return missed
 
 
 def _bounced_units_were_reached_at_their_next_contact(session: Any) -> None:
@@ -102,11 +116,11 @@ def _rows_bear_their_run(session: Any) -> None:
     assert all(m.flow_run_id and m.as_of and m.recorded_at for m in by_flows)
 
 
-def test_another_campaign_runs_by_the_same_code_though_most_collections_were_missed(
+def test_another_campaign_runs_by_the_same_code_though_most_steps_were_missed(
     stage: SetUp, prefect: None, house: Path
 ) -> None:
     played = stage(str(house / "tests" / "campaigns" / "flood-season-2023"), units=None, seed=1)
-    done = walk(played, missed=lambda step: step.kind == "collect" and step.moment.weekday() != 0)
+    done = walk(played, missed=_twice_each())
     assert [c.name for c in done.checks if not c.holds] == []
     whole = {line.category: line.totals for line in done.accounts.lines}
     # 8 Fridays from 05-26 to 07-14 and the review for two reservoirs, 2 month ends for one of them; for the township

@@ -218,7 +218,7 @@ def bundle(campaign: str, *, occurred: datetime | None = None, id_: UUID | None 
 async def until_listed(*ids: UUID) -> None:
     async with asyncio.timeout(20):
         while set(await listed_by_prefect(ids)) != set(ids):  # noqa: ASYNC110  nothing tells of it
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)  # each look costs the server dearly
 
 
 async def found(server: str, campaign: str) -> list[str]:
