@@ -55,6 +55,7 @@ def client_environment(home: Path, port: int, auth: str = "") -> dict[str, str]:
         "PREFECT_API_SSL_CERT_FILE": str(Path(__file__).with_name("no-authority.pem")),  # why: see there
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",  # our server asks for no token, and each client asked it first
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_LEVEL": "WARNING",
@@ -82,6 +83,7 @@ def server_environment(home: Path, port: int, auth: str = "", url: str = "") -> 
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
         "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "2",
         # What a trigger waited for while the server was off is looked at when it is back, up to a week later.
         "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P7D",
         # In memory, the slots of a holder that died with the server would never be free again.

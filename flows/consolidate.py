@@ -6,6 +6,7 @@ from prefect import flow
 
 from flows.deliver import drain_outbox
 from rules.timetable import StepKind
+from tasks.collection import hear_units_first
 from tasks.consolidation import write_reports
 from tasks.desk import moment_of
 from tasks.naming import run_name
@@ -19,6 +20,8 @@ async def consolidate(campaign: str, as_of: datetime | None = None) -> Tally:
     """Write workbook and summary and send them to the office; at the close, tell every unit where it stands."""
     await take_over()
     moment = moment_of(as_of)
+    if as_of is None:
+        await hear_units_first(campaign, moment)
     planned = await write_reports(campaign, moment)
     delivered = await drain_outbox(campaign, moment)
     await record_step(campaign, StepKind.CONSOLIDATE, moment)

@@ -6,6 +6,7 @@ from prefect import flow
 
 from flows.deliver import drain_outbox
 from rules.timetable import StepKind
+from tasks.collection import hear_units_first
 from tasks.desk import moment_of
 from tasks.naming import run_name
 from tasks.planning import plan_notices
@@ -19,6 +20,8 @@ async def escalate(campaign: str, as_of: datetime | None = None) -> Tally:
     """Send each overdue obligation's next rung, once the rung before has had a working day to take effect."""
     await take_over()
     moment = moment_of(as_of)
+    if as_of is None:
+        await hear_units_first(campaign, moment)
     planned = await plan_notices(campaign, StepKind.ESCALATE, moment)
     delivered = await drain_outbox(campaign, moment)
     await record_step(campaign, StepKind.ESCALATE, moment)

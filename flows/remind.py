@@ -6,6 +6,7 @@ from prefect import flow
 
 from flows.deliver import drain_outbox
 from rules.timetable import StepKind
+from tasks.collection import hear_units_first
 from tasks.desk import moment_of
 from tasks.naming import run_name
 from tasks.planning import plan_notices
@@ -19,6 +20,8 @@ async def remind(campaign: str, as_of: datetime | None = None) -> Tally:
     """Send the reminders that should have been sent by now and were not; a later one supersedes an earlier."""
     await take_over()
     moment = moment_of(as_of)
+    if as_of is None:
+        await hear_units_first(campaign, moment)
     planned = await plan_notices(campaign, StepKind.REMIND, moment)
     delivered = await drain_outbox(campaign, moment)
     await record_step(campaign, StepKind.REMIND, moment)

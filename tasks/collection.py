@@ -8,12 +8,14 @@ from prefect.cache_policies import NO_CACHE
 
 from ledger.acts import Act
 from ledger.campaigns import find_campaign
+from mail.mailbox import MailboxAway
 from office import wording
 from office.digest import plan_digest
 from office.horizon import extend_horizon
 from office.intake import Collected, drain_intake, fetch_mail
 from office.milestones import note_complete
 from tasks.desk import act_of, premises
+from tasks.speaking import say
 
 
 @task(name="fetch mail", task_run_name=wording.TASK["fetch"], cache_policy=NO_CACHE, retries=2, retry_delay_seconds=10)
@@ -29,6 +31,25 @@ async def take_in_mail(campaign: str, as_of: datetime) -> Collected:
     What came for a period that has just begun is among them.
     """
     return await asyncio.to_thread(_take_in, campaign, act_of("rule:collect", as_of))
+
+
+@task(name="hear units first", task_run_name=wording.TASK["hear"], cache_policy=NO_CACHE)
+async def hear_units_first(campaign: str, as_of: datetime) -> None:
+    """Take in what units have sent before anything is decided about them.
+
+    After an outage their mails lie there, and the collection starts no sooner than the rest. A mailbox that is away
+    stops nobody: what lies in it is heard by the next collection.
+    """
+    await asyncio.to_thread(_hear, campaign, act_of("rule:collect", as_of))
+
+
+def _hear(campaign: str, act: Act) -> None:
+    house = premises()
+    try:
+        fetch_mail(house, act)
+    except MailboxAway as error:
+        say([wording.NOT_HEARD.format(why=error)])
+    drain_intake(house, act, campaign)
 
 
 def _take_in(campaign: str, act: Act) -> Collected:
