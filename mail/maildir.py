@@ -5,11 +5,13 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
+from stat import S_ISREG
 
 from mail.mailbox import LARGEST, Fetched, pause
 from mail.parsing import received_headers
@@ -52,18 +54,24 @@ def read_new(maildir: Path, *, received_by: str, largest: int = LARGEST) -> Iter
     """Yield the mails in new/, oldest first. What is no file there is no mail, and is passed over with a warning.
 
     Received is the topmost Received header if our own server (``received_by``) wrote it, else the delivery time
-    that the file's name begins with; never the Date header, which is the sender's to choose.
+    that the file's name begins with; never the Date header, which is the sender's to choose. What another process
+    has taken meanwhile is passed over.
     """
     folder = maildir / "new"
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
-        if not path.is_file():
-            log.warning("%s is no mail and is passed over; move it out of the Maildir", ascii(str(path)))
-            continue
-        size = path.stat().st_size
-        raw = path.read_bytes() if size <= largest else _head(path)
-        yield Fetched(uid=path.name, raw=raw, size=size, received_at=_received_at(raw, path, received_by))
+        with suppress(FileNotFoundError):
+            if S_ISREG(path.stat().st_mode):
+                yield _read(path, received_by, largest)
+            else:
+                log.warning("%s is no mail and is passed over; move it out of the Maildir", ascii(str(path)))
+
+
+def _read(path: Path, received_by: str, largest: int) -> Fetched:
+    size = path.stat().st_size
+    raw = path.read_bytes() if size <= largest else _head(path)
+    return Fetched(uid=path.name, raw=raw, size=size, received_at=_received_at(raw, path, received_by))
 
 
 def _head(path: Path) -> bytes:
@@ -82,10 +90,11 @@ def _received_at(raw: bytes, path: Path, received_by: str) -> datetime:
 
 
 def mark_taken(maildir: Path, uid: str) -> None:
-    """Move a mail from new/ to cur/ as seen, after what it says was committed."""
+    """Move a mail from new/ to cur/ as seen, after what it says was committed; or another process has."""
     target = maildir / "cur"
     target.mkdir(parents=True, exist_ok=True)
-    (maildir / "new" / uid).rename(target / _seen_name(uid))
+    with suppress(FileNotFoundError):
+        (maildir / "new" / uid).rename(target / _seen_name(uid))
 
 
 def _seen_name(uid: str) -> str:

@@ -117,7 +117,7 @@ TASK = {
     "hear": "先登记已到的来件",
     "consolidate": "编制汇总材料",
 }
-NOT_HEARD = "邮箱暂时无法连接，本次未能先收取来信，其中的报送由下一次收件登记：{why}"
+NOT_HEARD = "本次未能先收取、登记已到的来信，其中的报送由下一次收件登记：{why}"
 TOOK_OVER = "另有 {count} 次同类运行在排队等候，由本次一并办理，不再逐一运行。"
 BY_RATE = "按通道限额续发，已发出 {count} 封"
 MOVED = "（改期）"  # of a deadline that a decision moved

@@ -1,6 +1,7 @@
 """Tasks that fetch the mailbox and take in what came."""
 
 import asyncio
+import logging
 from datetime import datetime
 
 from prefect import task
@@ -8,7 +9,6 @@ from prefect.cache_policies import NO_CACHE
 
 from ledger.acts import Act
 from ledger.campaigns import find_campaign
-from mail.mailbox import MailboxAway
 from office import wording
 from office.digest import plan_digest
 from office.horizon import extend_horizon
@@ -16,6 +16,8 @@ from office.intake import Collected, drain_intake, fetch_mail
 from office.milestones import note_complete
 from tasks.desk import act_of, premises
 from tasks.speaking import say
+
+logger = logging.getLogger(__name__)
 
 
 @task(name="fetch mail", task_run_name=wording.TASK["fetch"], cache_policy=NO_CACHE, retries=2, retry_delay_seconds=10)
@@ -37,19 +39,20 @@ async def take_in_mail(campaign: str, as_of: datetime) -> Collected:
 async def hear_units_first(campaign: str, as_of: datetime) -> None:
     """Take in what units have sent before anything is decided about them.
 
-    After an outage their mails lie there, and the collection starts no sooner than the rest. A mailbox that is away
-    stops nobody: what lies in it is heard by the next collection.
+    After an outage their mails lie there, and the collection starts no sooner than the rest. Whatever is wrong with
+    them stops nobody: they are heard by the next collection, which fails aloud if it cannot.
     """
     await asyncio.to_thread(_hear, campaign, act_of("rule:collect", as_of))
 
 
 def _hear(campaign: str, act: Act) -> None:
     house = premises()
-    try:
-        fetch_mail(house, act)
-    except MailboxAway as error:
-        say([wording.NOT_HEARD.format(why=error)])
-    drain_intake(house, act, campaign)
+    for hear in (lambda: fetch_mail(house, act), lambda: drain_intake(house, act, campaign)):
+        try:
+            hear()
+        except Exception as error:
+            logger.exception("%s: what units sent could not be taken in first", campaign)
+            say([wording.NOT_HEARD.format(why=error)])
 
 
 def _take_in(campaign: str, act: Act) -> Collected:

@@ -4,11 +4,12 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
@@ -297,8 +298,18 @@ def test_a_month_passes_by_itself_though_everything_is_killed_in_the_middle(play
     exact = dict.fromkeys(("on_time", "late", "corrected_late"), 0)  # those differ as explained
     assert replace(real.totals, **exact) == replace(played.totals, **exact)
     _nothing_was_said_twice_or_too_late(living, real)
+    assert failed_runs(living) == []
     _every_step_was_carried_out_or_is_on_record_as_superseded(living)
     _every_rung_was_said_or_it_is_known_why_not(living, played.rungs - real.rungs)
+
+
+def failed_runs(house: House) -> list[tuple[str, str]]:
+    """Return the runs that failed, and why: one that was killed has crashed, and none fails."""
+    query = (
+        "SELECT r.name, s.message FROM flow_run r JOIN flow_run_state s ON s.id = r.state_id WHERE s.type = 'FAILED'"
+    )
+    with closing(sqlite3.connect(house.out / "var" / "prefect" / "prefect.db")) as database:
+        return database.execute(query).fetchall()
 
 
 def _nothing_was_said_twice_or_too_late(living: House, real: Outcome) -> None:

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import thread_time
 
@@ -266,6 +266,20 @@ def test_a_mail_taken_is_moved_and_kept(tmp_path: Path) -> None:
     mark_taken(tmp_path, uid)
     assert list(read_new(tmp_path, received_by="x")) == []
     assert (tmp_path / "cur" / f"{uid}:2,S").read_bytes() == b"raw"
+
+
+def test_a_mail_that_another_process_takes_meanwhile_is_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, third = (deliver(tmp_path, b"raw", AT + timedelta(seconds=n)) for n in range(3))
+    found = read_new(tmp_path, received_by="x")
+    assert next(found).uid == first
+    mark_taken(tmp_path, second)
+    assert [mail.uid for mail in found] == [third]
+    mark_taken(tmp_path, first)
+    mark_taken(tmp_path, first)
+    assert len(list((tmp_path / "cur").iterdir())) == 2
+    assert not caplog.records
 
 
 def test_deadlines_bear_stable_uids_and_end_at_the_due_instant() -> None:
