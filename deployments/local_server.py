@@ -45,6 +45,12 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
         return True
 
 
+def listening_on(process: psutil.Process) -> set[int]:
+    """Return the ports on which a process takes connections."""
+    connections = process.net_connections(kind="tcp")
+    return {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
+
+
 def client_environment(home: Path, port: int, auth: str = "") -> dict[str, str]:
     """Return what a process needs in its environment before it imports Prefect to talk to the server."""
     known = {"PREFECT_API_AUTH_STRING": auth} if auth else {}
@@ -156,19 +162,30 @@ class LocalServer:
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/api/health", timeout=2, trust_env=False).status_code == OK
+            healthy = httpx.get(f"{self.url}/api/health", timeout=2, trust_env=False).status_code == OK
         except httpx.HTTPError:
             return False
+        return healthy and self._listens()
+
+    def _listens(self) -> bool:
+        """Whether it is our own server that holds the port, and not another's on this machine."""
+        with suppress(psutil.NoSuchProcess):
+            return any(self.port in listening_on(process) for process in self._family())
+        return False
+
+    def _family(self) -> list[psutil.Process]:
+        if self._process is None:
+            return []
+        ours = psutil.Process(self._process.pid)
+        return [ours, *ours.children(recursive=True)]
 
     def stop(self) -> None:
         """End the server and all its children."""
         if self._process is None:
             return
-        try:
-            family = [psutil.Process(self._process.pid)]
-            family += family[0].children(recursive=True)
-        except psutil.NoSuchProcess:
-            family = []
+        family: list[psutil.Process] = []
+        with suppress(psutil.NoSuchProcess):
+            family = self._family()
         for process in family:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGTERM)

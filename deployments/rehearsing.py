@@ -57,12 +57,12 @@ def run_rehearsal(
         server = LocalServer(out / "prefect")
         stack.callback(server.stop)
         server.start()
+        with console.status("waiting for the Prefect server …"):
+            server.wait()
         os.environ.update(client_environment(server.home, server.port))
         console.print(f"Prefect UI: {server.url}   mails, ledger, reports: {out}", soft_wrap=True)
         from flows.rehearse import rehearse as walk  # noqa: PLC0415  Prefect reads its environment when imported
 
-        with console.status("waiting for the Prefect server …"):
-            server.wait()
         ready = time.monotonic()
         with _progress(console) as bar:
             task = bar.add_task("", total=None)

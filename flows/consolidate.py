@@ -20,9 +20,10 @@ async def consolidate(campaign: str, as_of: datetime | None = None) -> Tally:
     """Write workbook and summary and send them to the office; at the close, tell every unit where it stands."""
     await take_over()
     moment = moment_of(as_of)
-    if as_of is None:
-        await hear_units_first(campaign, moment)
+    heard = await hear_units_first(campaign, moment) if as_of is None else None
     planned = await write_reports(campaign, moment)
     delivered = await drain_outbox(campaign, moment)
     await record_step(campaign, StepKind.CONSOLIDATE, moment)
-    return await publish_tally(campaign, StepKind.CONSOLIDATE, moment, planned=planned, delivered=delivered)
+    return await publish_tally(
+        campaign, StepKind.CONSOLIDATE, moment, planned=planned, collected=heard, delivered=delivered
+    )

@@ -20,9 +20,10 @@ async def escalate(campaign: str, as_of: datetime | None = None) -> Tally:
     """Send each overdue obligation's next rung, once the rung before has had a working day to take effect."""
     await take_over()
     moment = moment_of(as_of)
-    if as_of is None:
-        await hear_units_first(campaign, moment)
+    heard = await hear_units_first(campaign, moment) if as_of is None else None
     planned = await plan_notices(campaign, StepKind.ESCALATE, moment)
     delivered = await drain_outbox(campaign, moment)
     await record_step(campaign, StepKind.ESCALATE, moment)
-    return await publish_tally(campaign, StepKind.ESCALATE, moment, planned=planned, delivered=delivered)
+    return await publish_tally(
+        campaign, StepKind.ESCALATE, moment, planned=planned, collected=heard, delivered=delivered
+    )

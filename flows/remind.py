@@ -20,9 +20,8 @@ async def remind(campaign: str, as_of: datetime | None = None) -> Tally:
     """Send the reminders that should have been sent by now and were not; a later one supersedes an earlier."""
     await take_over()
     moment = moment_of(as_of)
-    if as_of is None:
-        await hear_units_first(campaign, moment)
+    heard = await hear_units_first(campaign, moment) if as_of is None else None
     planned = await plan_notices(campaign, StepKind.REMIND, moment)
     delivered = await drain_outbox(campaign, moment)
     await record_step(campaign, StepKind.REMIND, moment)
-    return await publish_tally(campaign, StepKind.REMIND, moment, planned=planned, delivered=delivered)
+    return await publish_tally(campaign, StepKind.REMIND, moment, planned=planned, collected=heard, delivered=delivered)

@@ -18,6 +18,8 @@ LedgerError
 └── BrokenChain
 """
 
+from sqlalchemy.exc import DBAPIError
+
 
 class LedgerError(Exception):
     """Something the ledger refuses; the sentence says what and what to do."""
@@ -95,3 +97,9 @@ class UnknownStaff(LedgerError):  # noqa: N818
 
 class TakenOver(LedgerError):  # noqa: N818
     """A sender's lease ran out, and others have judged what it had."""
+
+
+def told(error: Exception) -> str:
+    """Return what an exception says; of one of the database's, without the statement and its parameters."""
+    bare = error.orig if isinstance(error, DBAPIError) else error
+    return f"{type(bare).__name__}: {bare}"

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
-from stat import S_ISREG
 
 from mail.mailbox import LARGEST, Fetched, pause
 from mail.parsing import received_headers
@@ -61,11 +60,11 @@ def read_new(maildir: Path, *, received_by: str, largest: int = LARGEST) -> Iter
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
-        with suppress(FileNotFoundError):
-            if S_ISREG(path.stat().st_mode):
+        if path.is_file():
+            with suppress(FileNotFoundError):
                 yield _read(path, received_by, largest)
-            else:
-                log.warning("%s is no mail and is passed over; move it out of the Maildir", ascii(str(path)))
+        elif os.path.lexists(path):
+            log.warning("%s is no mail and is passed over; move it out of the Maildir", ascii(str(path)))
 
 
 def _read(path: Path, received_by: str, largest: int) -> Fetched:

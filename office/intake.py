@@ -9,12 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, ProgrammingError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from documents.sniff import sniff
 from ledger.acts import Act
 from ledger.campaigns import find_campaign, hear_of_contact, written
+from ledger.errors import told
 from ledger.event_kinds import EventKind
 from ledger.events import note
 from ledger.submissions import (
@@ -153,8 +154,7 @@ def _record_fetched(session: Session, premises: Premises, act: Act, fetched: Fet
 
 
 def _could_not(error: Exception) -> str:
-    told = error.orig if isinstance(error, DBAPIError) else error  # without the statement and its parameters
-    return f"could not be read: {type(told).__name__}: {told}"
+    return f"could not be read: {told(error)}"
 
 
 def _record_intake(session: Session, premises: Premises, act: Act, raw: bytes, known: Mapping[str, Any]) -> IntakeRow:

@@ -41,7 +41,8 @@ def migrated(url: str) -> Ledger:
 def furnish(key: Hashable, url: str, files: FileStore | None, build: Callable[[], Said]) -> Said:
     """Bring a ledger and its files, if it has any, to where ``build`` brings them, and return what it returns.
 
-    The key says what is built, and from what. Nobody may be connected to the ledger before or after ``build``.
+    The key says what is built, and from what. Nobody may be connected to the ledger before or after ``build``. What it
+    returns is given to all, and must not change; moments by the wall's clock grow old in an image.
     """
     where = make_url(url)
     key = (key, where.get_backend_name(), str(where.query))

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from email.message import EmailMessage
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import pytest
@@ -84,10 +86,7 @@ def test_tests_of_a_group_stay_together(request: pytest.FixtureRequest) -> None:
 def test_a_prefect_server_whose_port_was_taken_meanwhile_takes_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stands = tmp_path / "stands"  # in place of the server
-    stands.write_text("#!/bin/sh\nexec sleep 60\n")
-    stands.chmod(0o700)
-    programs = iter(["/bin/false", str(stands), "/bin/false"])  # one without a port ends at once
+    programs = iter(["/bin/false", still_booting(tmp_path), "/bin/false"])  # one without a port ends at once
     start = LocalServer.start
 
     def start_next(self: LocalServer) -> None:
@@ -106,3 +105,38 @@ def test_a_prefect_server_whose_port_was_taken_meanwhile_takes_another(
             assert server.port == free
         with pytest.raises(ServerDidNotStart, match=f"port {taken}"), LocalServer(tmp_path, port=taken):
             pass
+
+
+def test_a_stranger_s_answer_on_the_port_is_not_taken_for_the_server_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = ThreadingHTTPServer(("127.0.0.1", 0), Healthy)
+    Thread(target=stranger.serve_forever, daemon=True).start()
+    monkeypatch.setattr("sys.executable", still_booting(tmp_path))
+    monkeypatch.setattr(local_server, "BOOT_TIMEOUT_S", 0.5)
+    with (
+        pytest.raises(ServerDidNotStart, match="did not come up"),
+        LocalServer(tmp_path, port=stranger.server_address[1]),
+    ):
+        pass
+    stranger.shutdown()
+    stranger.server_close()
+
+
+def still_booting(folder: Path) -> str:
+    """Return a program that stands in for the server, and never answers."""
+    program = folder / "stands"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o700)
+    return str(program)
+
+
+class Healthy(SimpleHTTPRequestHandler):
+    """Answers everything as a server in good health does."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""

@@ -1,4 +1,6 @@
-"""What units have sent is taken in before they are chased, though no collection came first."""
+"""What units have sent is taken in before they are chased or counted, though no collection came first."""
+
+import asyncio
 
 import pytest
 from sqlalchemy import select
@@ -34,21 +36,35 @@ def chased_and_reported() -> tuple[set[int], set[int]]:
         return told, set(session.scalars(select(SubmissionRow.obligation_id)))
 
 
-def test_who_reported_while_nobody_collected_is_not_escalated(stage: SetUp, prefect: str) -> None:
-    month = launched(stage)
-    month.step("escalate")
-    told, reported = chased_and_reported()
-    assert told, "somebody is silent, and is chased"
-    assert len(reported) > 6
-    assert not told & reported
-
-
-def test_a_mailbox_that_is_away_keeps_nobody_from_being_reminded(
-    stage: SetUp, prefect: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["remind", "escalate", "consolidate"])
+def test_what_was_sent_while_nobody_collected_is_on_record_before_the_step_decides(
+    stage: SetUp, prefect: str, kind: str
 ) -> None:
     month = launched(stage)
-    monkeypatch.setattr("tasks.collection.fetch_mail", away)
-    month.step("remind")
+    tally = month.step(kind)
+    told, reported = chased_and_reported()
+    assert bool(told) is (kind != "consolidate"), "somebody is silent, and is chased"
+    assert len(reported) > 6
+    assert not told & reported
+    assert tally.mails["hand_in"] > 6
+
+
+def remind_as_of_now(month: Month) -> None:
+    from flows.running import run_step  # noqa: PLC0415  after the environment is set
+
+    asyncio.run(run_step("remind", month.key, local(6, 3, 9, 5)))
+
+
+@pytest.mark.parametrize("broken", ["fetch_mail", "drain_intake", ""])
+def test_where_nothing_can_or_shall_be_heard_the_step_is_done_all_the_same(
+    stage: SetUp, prefect: str, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    month = launched(stage)
+    if broken:
+        monkeypatch.setattr(f"tasks.collection.{broken}", away)
+        month.step("remind")
+    else:  # whoever names a moment decides on what is on record
+        remind_as_of_now(month)
     told, reported = chased_and_reported()
     assert told
     assert not reported

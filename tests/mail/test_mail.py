@@ -268,6 +268,16 @@ def test_a_mail_taken_is_moved_and_kept(tmp_path: Path) -> None:
     assert (tmp_path / "cur" / f"{uid}:2,S").read_bytes() == b"raw"
 
 
+def test_what_is_no_file_in_new_stops_no_mail(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    uid = deliver(tmp_path, b"raw", AT)
+    new = tmp_path / "new"
+    (new / "folder").mkdir()
+    (new / "loop").symlink_to(new / "loop")
+    (new / "nowhere").symlink_to(tmp_path / "gone")
+    assert [mail.uid for mail in read_new(tmp_path, received_by="x")] == [uid]
+    assert len(caplog.records) == 3
+
+
 def test_a_mail_that_another_process_takes_meanwhile_is_passed_over(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

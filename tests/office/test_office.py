@@ -19,7 +19,7 @@ from ledger.campaigns import find_party
 from ledger.engine import Ledger
 from ledger.facts import load_obligations
 from ledger.files import FileStore
-from ledger.senders import sign_on
+from ledger.senders import renew_lease, sign_on
 from ledger.tables import Base, ContactRow, FileRow, IntakeRow, MessageRow, SubmissionRow
 from mail.maildir import deliver
 from mail.smtp import Outcome
@@ -172,6 +172,8 @@ def launched(loaded: LoadedCampaign, folder: Path, url: str, *, is_sent: bool = 
         ledger.close()
 
     furnish(("launched", repr(loaded), repr(more), is_sent), url, desk.house.files, launch)
+    with ledger.writing() as session:
+        renew_lease(session, "test", datetime.now(UTC))
     yield desk
     ledger.close()
 

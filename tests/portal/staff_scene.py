@@ -96,7 +96,7 @@ def _furnish(office: Office, what: Hashable, build: Callable[[], Said]) -> Said:
     return furnish((what, begins_with), url, office.house.files, built)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Scene:
     """Numbers of what waits."""
 
