@@ -103,7 +103,7 @@ def may_leave(session: Session, premises: Premises, campaign: str, mark: Mark, a
         Mark(newest=last.newest, due=last.due, live=last.live, stops=last.stops, closed=last.closed)
     ):
         return True
-    kept_in = not (mark.live or premises.rehearsal) or row.state != CampaignState.LAUNCHED
+    kept_in = not (mark.live or premises.rehearsal) or row.state == CampaignState.PAUSED
     window = book.campaign.sending.window
     if kept_in or not in_window(as_of, window, book.zone):
         return False

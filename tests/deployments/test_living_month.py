@@ -284,7 +284,9 @@ def pass_the_month(house: House) -> None:
     gives_up = time.monotonic() + AFTER_CLOSE_S
     while not is_over(house) and time.monotonic() < gives_up:
         house.live()
+    is_done = is_over(house)
     house.end()
+    assert is_done, "something still waits: " + house.said()
 
 
 def test_a_month_passes_by_itself_though_everything_is_killed_in_the_middle(played: Outcome, living: House) -> None:

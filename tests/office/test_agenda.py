@@ -133,35 +133,53 @@ def test_before_the_launch_only_the_launch_is_overdue_and_only_if_it_was_deploye
     assert of(local(7, 11), LAUNCH - HOUR).unlaunched  # it has closed
 
 
-def test_mail_that_waits_is_news_once_and_again_when_the_window_opens_or_a_day_begins(desk: Desk) -> None:
-    def leaves(at: datetime) -> bool:
-        with desk.house.ledger.reading() as session:
-            mark = marks(session, at).get(KEY)
-            return mark is not None and may_leave(session, desk.house, KEY, mark, at)
+def may_some_leave(desk: Desk, at: datetime) -> bool:
+    with desk.house.ledger.reading() as session:
+        mark = marks(session, at).get(KEY)
+        return mark is not None and may_leave(session, desk.house, KEY, mark, at)
 
-    def drained(at: datetime) -> None:
-        with desk.house.ledger.writing() as session:
-            mark = marks(session, at)[KEY]
-            row = session.scalars(select(CampaignRow)).one()
-            record_drain(
-                session, act(at), row.id, newest=mark.newest, due=mark.due, live=mark.live, stops=mark.stops,
-                closed=mark.closed,
-            )  # fmt: skip
 
+def drained(desk: Desk, at: datetime) -> None:
+    """Put on record that the queue was gone through, and that what is left waits for something."""
+    with desk.house.ledger.writing() as session:
+        mark = marks(session, at)[KEY]
+        row = session.scalars(select(CampaignRow)).one()
+        record_drain(
+            session, act(at), row.id, newest=mark.newest, due=mark.due, live=mark.live, stops=mark.stops,
+            closed=mark.closed,
+        )  # fmt: skip
+
+
+def test_mail_of_a_campaign_at_rest_leaves_when_the_window_opens_if_it_has_closed_and_not_if_it_is_paused(
+    desk: Desk,
+) -> None:
     evening, morning = local(5, 27, 19), local(5, 28, 8, 31)
-    assert leaves(evening)  # nobody has looked yet
-    drained(evening)
-    assert not leaves(evening + HOUR)  # and it waits for the window
-    assert leaves(morning)
-    drained(morning)
-    assert not leaves(morning + HOUR / 2)
-    assert leaves(morning + HOUR)  # once an hour, whatever keeps it in
+    drained(desk, evening)
+    with desk.house.ledger.writing() as session:
+        pause(session, act(evening), KEY, "防汛应急响应")
+    assert not may_some_leave(desk, morning)
+    with desk.house.ledger.writing() as session:
+        close(session, desk.house, act(evening), KEY, "活动结束")
+    drained(desk, evening)
+    assert not may_some_leave(desk, evening + HOUR)
+    assert may_some_leave(desk, morning)
+
+
+def test_mail_that_waits_is_news_once_and_again_when_the_window_opens_or_a_day_begins(desk: Desk) -> None:
+    evening, morning = local(5, 27, 19), local(5, 28, 8, 31)
+    assert may_some_leave(desk, evening)  # nobody has looked yet
+    drained(desk, evening)
+    assert not may_some_leave(desk, evening + HOUR)  # and it waits for the window
+    assert may_some_leave(desk, morning)
+    drained(desk, morning)
+    assert not may_some_leave(desk, morning + HOUR / 2)
+    assert may_some_leave(desk, morning + HOUR)  # once an hour, whatever keeps it in
     desk.house = replace(desk.house, rehearsal=False)
-    assert not leaves(morning + HOUR)  # the fence does
+    assert not may_some_leave(desk, morning + HOUR)  # the fence does
     with desk.house.ledger.writing() as session:
         go_live(session, act(morning), KEY, "负责人同意")
-    assert leaves(morning + HOUR / 2)
+    assert may_some_leave(desk, morning + HOUR / 2)
     with desk.house.ledger.writing() as session:
         hold(session, act(morning), f"campaign:{KEY}", "名单有误")
-    assert not leaves(morning + HOUR)
+    assert not may_some_leave(desk, morning + HOUR)
     answered(desk, morning, {})
