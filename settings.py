@@ -320,7 +320,7 @@ class Settings(BaseSettings):
         if value == PLACEHOLDER or len(value) < MIN_SECRET:
             raise ValueError(
                 f"MUSTER_SIGNING_SECRET is not set (or shorter than {MIN_SECRET} characters): "
-                "put a random value there, as from `python -c 'import secrets; print(secrets.token_urlsafe())'`"
+                "put a random value there, as from `python3 -c 'import secrets; print(secrets.token_urlsafe())'`"
             )
         return value.encode()
 

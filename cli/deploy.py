@@ -9,6 +9,8 @@ from cli.desk import Refused, premises, use_prefect
 from cli.showing import say
 
 if TYPE_CHECKING:
+    from ledger.tables import CampaignRow
+    from office.rulebook import Rulebook
     from tasks.changes import Changes
 
 STYLES = {"+": "green", "~": "yellow", "-": "red"}
@@ -30,6 +32,8 @@ def deploy(campaign: str | None = None, *, house: bool = False, all: bool = Fals
     from deployments.deploying import deploy_campaign, deploy_house  # noqa: PLC0415
 
     premises()
+    if campaign is not None:
+        _book_of(campaign)  # of one that is not there nothing is done, not even for the house
     _carry_out(deploy_house(), each=all)
     if campaign is not None:
         _carry_out(deploy_campaign(campaign), each=all)
@@ -47,17 +51,24 @@ def undeploy(campaign: str, *, all: bool = False) -> None:  # noqa: A002  the fl
     _reach_server()
     from deployments.deploying import undeploy_campaign  # noqa: PLC0415
 
-    _carry_out(undeploy_campaign(campaign), each=all)
+    if not _carry_out(undeploy_campaign(campaign), each=all):
+        _book_of(campaign)  # nothing of it stood there: because there is no such campaign?
+
+
+def _book_of(campaign: str) -> "tuple[CampaignRow | None, Rulebook]":
+    """Return a campaign that was launched, or lies in a folder; of another it is said which there are."""
+    from office.timetable import find_rulebook  # noqa: PLC0415
+
+    house = premises()
+    with house.ledger.reading() as session:
+        return find_rulebook(session, house, campaign)
 
 
 def _say_if_unlaunched(campaign: str) -> None:
     """Say so where the launch is not among the runs, as its moment has passed: nobody launches unasked."""
-    from office.timetable import find_rulebook  # noqa: PLC0415
     from tasks.desk import now  # noqa: PLC0415
 
-    house = premises()
-    with house.ledger.reading() as session:
-        row, book = find_rulebook(session, house, campaign)
+    row, book = _book_of(campaign)
     if row is not None or now() < book.launch_at:
         return
     key, at = book.campaign.key, f"{book.launch_at.astimezone(book.zone):%Y-%m-%d %H:%M}"
@@ -67,11 +78,12 @@ def _say_if_unlaunched(campaign: str) -> None:
         say(f"{key} was to be launched on {at}; `muster run launch {key}`, and the rest is planned", style="yellow")
 
 
-def _carry_out(change: Coroutine[Any, Any, "Changes"], *, each: bool) -> None:
-    """Make a change and show its plan."""
+def _carry_out(change: Coroutine[Any, Any, "Changes"], *, each: bool) -> bool:
+    """Make a change and show its plan; return whether anything differs now."""
     changes = asyncio.run(change)
     for line in changes.lines() if each else changes.summary():
         say(line, style=STYLES.get(line[0]))
+    return bool(changes)
 
 
 def _reach_server() -> None:

@@ -19,7 +19,7 @@ from rules.calendar import SATURDAY
 
 LOCAL_DAYS = "local.yaml"  # beside the years of a country
 OWN_DAYS = "calendar.yaml"  # in a campaign's folder
-RENEW = "python -m definition.renew_calendar"
+RENEW = ".venv/bin/python -m definition.renew_calendar"
 
 
 class YearDays(Part):

@@ -2,6 +2,7 @@
 
 import hashlib
 import mimetypes
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ def check_campaign(folder: Path, *, calendars: Path, notices: Path) -> Report:
     campaign, source = _read_campaign(folder, faults)
     if campaign is None or source is None:
         return Report(faults=tuple(faults), loaded=None)
+    if folder.resolve().parent == calendars.resolve().parent:  # among the campaigns, where it is found by its name
+        faults.extend(_another_name(folder.resolve().name, campaign, source))
     units = _read_units(folder, campaign, faults)
     forms = _read_forms(folder, campaign, source, faults)
     attachments = _read_attachments(folder, campaign, source, faults)
@@ -91,6 +94,14 @@ def _read_campaign(folder: Path, faults: list[Fault]) -> tuple[Campaign | None, 
     except ValidationError as error:
         faults.extend(pydantic_faults(source, error.errors()))
         return None, source
+
+
+def _another_name(name: str, campaign: Campaign, source: Source) -> Iterator[Fault]:
+    """Yield a fault where key and folder differ: a copy of a folder would act on the campaign it was copied from."""
+    if campaign.key != name:
+        problem = f"the key is {campaign.key!r}, and the folder is called {name!r}"
+        remedy = "call both the same: commands find the folder by it, and the ledger the campaign"
+        yield Fault(file=source.name, line=source.line("key"), problem=problem, remedy=remedy)
 
 
 def _read_units(folder: Path, campaign: Campaign, faults: list[Fault]) -> tuple[Unit, ...]:
@@ -149,10 +160,11 @@ def _read_calendar(
     calendars: Path, folder: Path, campaign: Campaign, source: Source, faults: list[Fault]
 ) -> CalendarDays:
     if not (calendars / campaign.calendar).is_dir():
-        known = "、".join(sorted(p.name for p in calendars.iterdir() if p.is_dir()))
+        known = "、".join(sorted(p.name for p in calendars.iterdir() if p.is_dir())) if calendars.is_dir() else ""
         line = source.line("calendar")
         problem = f"unknown calendar {campaign.calendar!r}"
-        faults.append(Fault(file=source.name, line=line, problem=problem, remedy=f"use one of {known}"))
+        remedy = f"use one of {known}" if known else f"copy the shipped campaigns/calendar to {calendars}"
+        faults.append(Fault(file=source.name, line=line, problem=problem, remedy=remedy))
         return CalendarDays()
     years = range(campaign.issued_on.year, campaign.closes_on.year + 1)
     days, found = load_calendar(calendars, campaign.calendar, years, own=folder / OWN_DAYS)

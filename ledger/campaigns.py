@@ -79,7 +79,10 @@ def find_campaign(session: Session, key: str) -> CampaignRow:
     """
     row = session.scalar(select(CampaignRow).where(CampaignRow.key == key))
     if row is None:
-        raise UnknownCampaign(f"campaign {key!r} has not been launched; run its launch step first")
+        known = ", ".join(session.scalars(select(CampaignRow.key).order_by(CampaignRow.id))) or "none"
+        raise UnknownCampaign(
+            f"campaign {key!r} has not been launched (those that were: {known}); `muster run launch {key}` launches it"
+        )
     return row
 
 

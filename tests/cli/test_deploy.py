@@ -66,9 +66,10 @@ def test_the_plan_is_shown_and_a_campaign_of_the_past_says_that_it_has_no_step_t
     )
 
 
-@pytest.mark.parametrize("campaign", ["no-such-month"])
-def test_an_unknown_campaign_is_refused_with_those_there_are(operator: Door, campaign: str) -> None:
-    status, _, complained = operator("deploy", campaign)
+@pytest.mark.parametrize("verb", ["deploy", "undeploy"])
+def test_an_unknown_campaign_is_refused_with_those_there_are(operator: Door, verb: str) -> None:
+    status, said, complained = operator(verb, "no-such-month")
     assert status == 1
+    assert not [line for line in said.splitlines() if line[0] in "+~-"]
     assert "Known campaigns: safety-month-2020" in complained
     assert "Traceback" not in complained

@@ -45,6 +45,21 @@ def test_the_shipped_campaign_has_57_units_and_no_fault(house: Path) -> None:
     assert Campaign.model_validate(campaign.dump()).digest() == campaign.digest()
 
 
+def test_a_folder_among_the_campaigns_is_called_as_its_key(house: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(house / "campaigns" / "safety-month-2020", tmp_path / "copy"))
+    shutil.copytree(house / "campaigns" / "calendar", tmp_path / "calendar")
+    [fault] = check_campaign(copy, calendars=tmp_path / "calendar", notices=house / "templates" / "email").faults
+    assert (fault.file, fault.line) == ("campaign.yaml", 2)
+    assert "'safety-month-2020', and the folder is called 'copy'" in fault.problem
+    named = copy.rename(tmp_path / "safety-month-2020")
+    assert check_campaign(named, calendars=tmp_path / "calendar", notices=house / "templates" / "email").faults == ()
+
+
+def test_where_there_are_no_calendars_it_is_said_what_to_copy(folder: Path, house: Path) -> None:
+    found = check_campaign(folder, calendars=folder / "none", notices=house / "templates" / "email").faults
+    assert [f.remedy for f in found] == [f"copy the shipped campaigns/calendar to {folder / 'none'}"]
+
+
 def test_a_second_campaign_with_a_gbk_roster_loads(house: Path) -> None:
     loaded = load_campaign(
         house / "tests" / "campaigns" / "flood-season-2023",
