@@ -90,7 +90,7 @@ RUNG = {
     "launch": "下发通知",
     "before": "截止前{n}天提醒",
     "before_working": "截止前{n}个工作日提醒",
-    "on": "截止当日提醒",
+    "on": "截止日提醒",
     "after": "逾期第{n}个工作日提醒",
     "escalate": "第{n}级催办",
 }

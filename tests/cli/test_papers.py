@@ -37,7 +37,7 @@ def test_one_obligation_is_explained_now_and_as_it_was(door: Door) -> None:
     assert code == 0
     assert "通知要求5月31日（星期日）24时前报送" in said
     assert "邮件1：是否送达不明，待人工确认（muster settle 1）" in said
-    assert "5月29日 09:00　截止当日提醒，致" in said
+    assert "5月29日 09:00　截止日提醒，致" in said
     code, _, complained = door("explain", "BH001", "附件9")
     assert code == 1
     assert "no deliverable" in complained

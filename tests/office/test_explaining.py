@@ -51,7 +51,7 @@ def test_a_unit_with_nothing_reads_why_it_is_late_what_was_sent_and_what_comes(d
         "还没有收到任何报送件。",
         "5月27日 15:00　下发通知",
         "已发出，收件地址duty@bureau.example",
-        "5月29日 09:00　截止当日提醒",  # Friday stands for Friday and for the Sunday
+        "5月29日 09:00　截止日提醒",  # Friday stands for Friday and for the Sunday
         "6月1日 09:00　逾期第1个工作日提醒：时间已到还没有写，下一次提醒节点运行时补上",
         "6月2日 09:00　第1级催办，致负责人 lead@bureau.example",
         "6月4日 09:00　第2级催办，致区安委会办公室　办公室负责人 lead@office.example",
@@ -72,7 +72,7 @@ def test_a_returned_version_reads_when_it_is_owed_again_and_that_lateness_stays(
         "办公室（chen）退回，截止时间改为6月4日（星期四）24时前",
         "缺责任人",
         "退回不改变是否按时：仍以退回前的5月31日（星期日）24时前为准。",
-        "6月4日 09:00　截止当日提醒",
+        "6月4日 09:00　截止日提醒",
     ):
         assert said in text, (said, text)
     before = told(desk, local(6, 1), replay=True)  # as it was known on Monday
@@ -85,7 +85,7 @@ def test_an_extended_unit_reads_who_moved_the_date_and_what_fell_with_it(desk: D
     request = ask(desk)
     waiting = told(desk, local(5, 29, 20))
     assert f"等待答复（muster grant {request} 或 refuse）" in waiting
-    assert "截止当日提醒" in waiting
+    assert "截止日提醒" in waiting
     assert "待发：不在发送时段" in waiting
     with desk.house.ledger.writing() as session:
         grant(session, desk.house, by("staff:chen", 30), request, grounds="情况属实")
@@ -95,7 +95,7 @@ def test_an_extended_unit_reads_who_moved_the_date_and_what_fell_with_it(desk: D
     for said in (
         "通知要求5月31日（星期日）24时前报送",
         "办公室（chen）延期，截止时间改为6月4日（星期四）24时前，理由：情况属实",
-        "截止当日提醒（按当时的截止时间5月31日（星期日）24时前）",
+        "截止日提醒（按当时的截止时间5月31日（星期日）24时前）",
         "发出前已去掉此项",
         f"申请{request}：申请延期至2020-06-04，理由：负责同志出差；已由决定1答复",
         "电话，办公室（chen）：王芳称下周四报送",
