@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,7 +36,7 @@ def mails(
         limit: how many to show at most.
 
     """
-    from office.fence import held_among  # noqa: PLC0415
+    from office.fence import held_among, held_by_campaign  # noqa: PLC0415
     from office.mailbook import list_mails  # noqa: PLC0415
     from office.waiting import why_waiting  # noqa: PLC0415
 
@@ -45,7 +44,8 @@ def mails(
     with house.ledger.reading() as session:
         found = list_mails(session, campaign=campaign, unit=unit, state=state, notice=notice, limit=limit)
         numbers = [int(line.id) for line in found.lines]
-        behind = held_among(session, house, numbers)
+        shown_behind = set(held_among(session, house, numbers).values())
+        behind = {key: count for key, count in held_by_campaign(session, house).items() if key in shown_behind}
         waits = why_waiting(session, house, act(), numbers)
     several = found.campaigns > 1
     planned, notice_, state_, lane = (Column(c, no_wrap=True) for c in ("planned", "notice", "state", "lane"))
@@ -61,7 +61,7 @@ def mails(
     shown = len(found.lines)
     more = f"; --limit {found.matching} shows all, --unit, --state and --notice fewer" if shown < found.matching else ""
     say(f"{shown} of {found.matching} mails{more}; `muster mail ID` shows one")
-    say_what_the_fence_holds(Counter(behind.values()))
+    say_what_the_fence_holds(behind)
 
 
 def _reason(line: "MailLine", waits: "Mapping[int, tuple[Unsent | None, str]]") -> str:

@@ -41,6 +41,11 @@ def test_lists_name_the_fence_and_count_what_it_holds(door: Door, monkeypatch: p
     listed = door("mails", "--notice", "reminder", width=400)[1]
     assert f"behind the fence of {KEY}: 2; no such mail leaves before {COMMAND}" in listed
     assert listed.count("behind the fence") == 3  # a line each, and the count
+    fewer = door("mails", "--notice", "reminder", "--limit", "2", width=400)[1]
+    assert (
+        fewer.count("held by the fence") + fewer.count("behind the fence") == 2
+    )  # one of the two shown, and the count
+    assert f"behind the fence of {KEY}: 2;" in fewer
     assert f"behind the fence of {KEY}: 2;" in door("lanes")[1]
 
 

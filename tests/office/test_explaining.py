@@ -60,6 +60,12 @@ def test_a_unit_with_nothing_reads_why_it_is_late_what_was_sent_and_what_comes(d
         assert said in text, (said, text)
 
 
+def test_after_the_day_of_the_close_nothing_is_said_to_come_though_nobody_closed_it(desk: Desk) -> None:
+    text = told(desk, local(7, 11))
+    assert "活动已于7月10日 17:00到期，不再催办；补报仍可接收。" in text
+    assert "若一直不报" not in text
+
+
 def test_a_returned_version_reads_when_it_is_owed_again_and_that_lateness_stays(desk: Desk) -> None:
     desk.receive(local(5, 30), UNIT, "表.xlsx", desk.form_of(UNIT, "plan"))
     with desk.house.ledger.writing() as session:
