@@ -133,10 +133,14 @@ def run(step: str, campaign: str, *, as_of: str | None = None) -> None:
     """
     use_prefect()
     from flows.running import FLOWS, run_step  # noqa: PLC0415
+    from ledger.campaigns import find_campaign  # noqa: PLC0415
+    from rules.timetable import StepKind  # noqa: PLC0415
 
     if step not in FLOWS:
         raise Refused(f"no step {step!r}; there are {', '.join(FLOWS)}")
-    premises()  # a ledger that cannot be opened is said now, not by a run that fails
+    with premises().ledger.reading() as session:  # what makes it impossible is said now, not by a run that fails
+        if step != StepKind.LAUNCH:
+            find_campaign(session, campaign)
     tally = asyncio.run(run_step(step, campaign, moment_of(as_of, zone_of_campaign(campaign) if as_of else "UTC")))
     for line in tally_lines(tally) or ["nothing to do"]:
         say(line)

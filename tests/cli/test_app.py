@@ -51,6 +51,7 @@ def test_the_plan_of_the_month_names_its_steps(own_door: Door) -> None:
         (("board", "safety-month-2020"), "has not been launched"),
         (("plan", "safety-month-2020", "--as-of", "tomorrow"), "is no moment; write 2020-05-29T09:00"),
         (("run", "dance", "safety-month-2020"), "no step 'dance'"),
+        (("run", "remind", "safety-month-2020"), "`muster run launch safety-month-2020` launches it"),
         (("audit",), "name a unit's code"),
         (("hand-in", "safety-month-2020", "BH001", "--received", "2020-06-01T10:00", "--grounds", "x"), "at least one"),
         (("rehearse", "--units", "0"), "--units takes a number from 1"),
