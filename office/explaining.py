@@ -318,11 +318,11 @@ def _next(s: Subject) -> Part:
         return Part(heading="接下来", lines=(_nothing_more(s),))
     if s.row.state == CampaignState.CLOSED and not s.replay:
         return Part(heading="接下来", lines=("活动已经结束，不再催办；补报仍可接收。",))
+    if s.row.state == CampaignState.PAUSED and not s.replay:
+        return Part(heading="接下来", lines=("活动已暂停，恢复（muster resume）前不催办；材料照常接收。",))
     if s.as_of >= s.book.close_at:
         line = f"活动已于{s.at(s.book.close_at)}到期，不再催办；补报仍可接收。"
         return Part(heading="接下来", lines=(line,))
-    if s.row.state == CampaignState.PAUSED and not s.replay:
-        return Part(heading="接下来", lines=("活动已暂停，恢复（muster resume）前不催办；材料照常接收。",))
     said = said_index(load_said(s.session, s.row.id, known_at=s.known_at))
     ahead = coming(
         s.ob,
