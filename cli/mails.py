@@ -44,8 +44,8 @@ def mails(
     with house.ledger.reading() as session:
         found = list_mails(session, campaign=campaign, unit=unit, state=state, notice=notice, limit=limit)
         numbers = [int(line.id) for line in found.lines]
-        shown_behind = set(held_among(session, house, numbers).values())
-        behind = {key: count for key, count in held_by_campaign(session, house).items() if key in shown_behind}
+        shown = set(held_among(session, house, numbers).values())
+        behind = {key: n for key, n in held_by_campaign(session, house, campaign).items() if key in shown}
         waits = why_waiting(session, house, act(), numbers)
     several = found.campaigns > 1
     planned, notice_, state_, lane = (Column(c, no_wrap=True) for c in ("planned", "notice", "state", "lane"))
@@ -58,9 +58,9 @@ def mails(
         rows,
         title=times_of(", ".join(found.zones)),
     )
-    shown = len(found.lines)
-    more = f"; --limit {found.matching} shows all, --unit, --state and --notice fewer" if shown < found.matching else ""
-    say(f"{shown} of {found.matching} mails{more}; `muster mail ID` shows one")
+    count = len(found.lines)
+    more = f"; --limit {found.matching} shows all, --unit, --state and --notice fewer" if count < found.matching else ""
+    say(f"{count} of {found.matching} mails{more}; `muster mail ID` shows one")
     say_what_the_fence_holds(behind)
 
 
